@@ -135,14 +135,20 @@ impl Fetcher {
     /// dropped. Dropping the future cancels every request of the unit and gives back what they held.
     ///
     /// Call it on a multi-threaded runtime with time and I/O enabled; units may run side by side.
-    pub async fn run_unit(self: &Arc<Self>, urls: Vec<FetchItem>, budget: UnitBudget, out: Sender<FetchDone>) {
+    pub async fn run_unit(
+        self: &Arc<Self>,
+        urls: Vec<FetchItem>,
+        budget: UnitBudget,
+        out: Sender<FetchDone>,
+    ) {
         Unit::new(self, budget).run(urls, out).await;
     }
 
     /// The counters of all units so far.
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
-        self.metrics.snapshot(self.adaptive.limit(), self.memory.in_flight())
+        self.metrics
+            .snapshot(self.adaptive.limit(), self.memory.in_flight())
     }
 
     /// The settings that it was made with.
@@ -154,6 +160,8 @@ impl Fetcher {
 
 impl std::fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fetcher").field("cfg", &self.cfg).finish_non_exhaustive()
+        f.debug_struct("Fetcher")
+            .field("cfg", &self.cfg)
+            .finish_non_exhaustive()
     }
 }

@@ -27,8 +27,14 @@ impl Backoff {
     /// maximum, of which the upper half is jitter. The jitter is a hash of host and count, so that hosts and workers do
     /// not fall into step.
     pub(crate) fn wait(&self, host: &str, n: u32) -> Duration {
-        let full = self.base.saturating_mul(1_u32.checked_shl(n.saturating_sub(1)).unwrap_or(u32::MAX)).min(self.max);
-        let draw = xxh3_64_with_seed(host.as_bytes(), u64::from(n) ^ u64::from(std::process::id()) << 32);
+        let full = self
+            .base
+            .saturating_mul(1_u32.checked_shl(n.saturating_sub(1)).unwrap_or(u32::MAX))
+            .min(self.max);
+        let draw = xxh3_64_with_seed(
+            host.as_bytes(),
+            u64::from(n) ^ u64::from(std::process::id()) << 32,
+        );
         full.mul_f64(0.5 + 0.5 * (draw >> 11) as f64 / (1_u64 << 53) as f64)
     }
 
@@ -41,7 +47,10 @@ impl Backoff {
             Duration::from_secs(text.parse().unwrap_or(u64::MAX))
         } else {
             // A date means "not before", and dates have whole seconds.
-            httpdate::parse_http_date(text).ok()?.duration_since(now).ok()?
+            httpdate::parse_http_date(text)
+                .ok()?
+                .duration_since(now)
+                .ok()?
         };
         Some(wait.min(self.max_retry_after))
     }
@@ -93,7 +102,17 @@ pub(crate) fn is_retriable(code: &str) -> bool {
     is_connection_level(code)
         || matches!(
             code,
-            "idle_timeout" | "length_mismatch" | "local_resources" | "http_408" | "http_425" | "http_429" | "http_500"
-                | "http_502" | "http_503" | "http_504" | "http_522" | "http_524"
+            "idle_timeout"
+                | "length_mismatch"
+                | "local_resources"
+                | "http_408"
+                | "http_425"
+                | "http_429"
+                | "http_500"
+                | "http_502"
+                | "http_503"
+                | "http_504"
+                | "http_522"
+                | "http_524"
         )
 }

@@ -18,7 +18,7 @@ use super::adaptive::{Feeling, Ticket};
 use super::config::{UnitBudget, secs};
 use super::metrics::Metrics;
 use super::outcome::{FetchDone, FetchFailure, FetchItem, FetchOutcome};
-use super::politeness::{Host, Turn, key_of};
+use super::politeness::{Host, Slot, Turn, key_of};
 use super::redirect::clean;
 use super::retry::{RetryBudget, is_connection_level, is_retriable};
 use super::step::{Authority, Job, Next, Stepped};
@@ -50,6 +50,9 @@ struct Running {
     host_at: usize,
 }
 
+/// What a step's task brings back.
+type Finished = (Job, Stepped, Slot);
+
 /// What keeps the scheduler from starting more.
 enum Wait {
     /// Nothing is ready before this moment.
@@ -70,7 +73,7 @@ pub(crate) struct Unit<'a> {
     ready: BinaryHeap<Reverse<(Instant, u64, usize)>>,
     sequence: u64,
     unsent: VecDeque<FetchDone>,
-    tasks: JoinSet<(Job, Stepped)>,
+    tasks: JoinSet<Finished>,
     running: HashMap<Id, Running>,
     retries: RetryBudget,
     requests: u64,
@@ -109,10 +112,14 @@ impl<'a> Unit<'a> {
         let grace = secs(self.fetcher.cfg.total_timeout);
         let alarm = tokio::time::sleep_until(self.end);
         tokio::pin!(alarm);
-        let mut aborted = false;
+        let (mut alarmed, mut aborted) = (false, false);
         let mut ticket: Option<Pin<Box<dyn Future<Output = Ticket> + Send>>> = None;
         loop {
-            let wait = if self.over { Wait::Events } else { self.start_ready() };
+            let wait = if self.over {
+                Wait::Events
+            } else {
+                self.start_ready()
+            };
             if self.tasks.is_empty() && self.unsent.is_empty() && matches!(wait, Wait::Events) {
                 return;
             }
@@ -123,7 +130,11 @@ impl<'a> Unit<'a> {
                 ticket = None;
                 self.spare = None;
             }
-            let until = if let Wait::Until(at) = wait { Some(at) } else { None };
+            let until = if let Wait::Until(at) = wait {
+                Some(at)
+            } else {
+                None
+            };
             tokio::select! {
                 sent = out.reserve(), if !self.unsent.is_empty() => {
                     let Ok(permit) = sent else { return };
@@ -145,11 +156,12 @@ impl<'a> Unit<'a> {
                 }
                 () = wait_until(until), if until.is_some() => {}
                 () = &mut alarm, if !aborted => {
-                    if self.over {
+                    if alarmed {
                         // What is still running has had the time of a whole URL.
                         aborted = true;
                         self.tasks.abort_all();
                     } else {
+                        alarmed = true;
                         self.finish_early();
                         alarm.as_mut().reset(Instant::now() + grace);
                     }
@@ -163,13 +175,17 @@ impl<'a> Unit<'a> {
         let cfg = &self.fetcher.cfg;
         let index = item.index;
         if item.url.len() > cfg.max_url_bytes {
-            let failure = FetchFailure::new("invalid_url", format!("a url of {} bytes", item.url.len()));
+            let failure =
+                FetchFailure::new("invalid_url", format!("a url of {} bytes", item.url.len()));
             return self.answer(index, FetchOutcome::Failed(failure));
         }
         let mut url = match Url::parse(&item.url) {
             Ok(url) => url,
             Err(error) => {
-                return self.answer(index, FetchOutcome::Failed(FetchFailure::new("invalid_url", error.to_string())));
+                return self.answer(
+                    index,
+                    FetchOutcome::Failed(FetchFailure::new("invalid_url", error.to_string())),
+                );
             }
         };
         if let Err(blocked) = self.fetcher.transport.guard.check_url(&url) {
@@ -178,7 +194,10 @@ impl<'a> Unit<'a> {
         }
         clean(&mut url);
         let Some(authority) = self.authority(&url) else {
-            return self.answer(index, FetchOutcome::Failed(FetchFailure::new("invalid_url", "the url has no host")));
+            return self.answer(
+                index,
+                FetchOutcome::Failed(FetchFailure::new("invalid_url", "the url has no host")),
+            );
         };
         let at = authority.host_at;
         let most = cfg.max_urls_per_host_per_unit;
@@ -229,7 +248,8 @@ impl<'a> Unit<'a> {
             }
         };
         let authority = Arc::new(Authority::new(origin.to_owned(), host_at));
-        self.authorities.insert(origin.to_owned(), Arc::clone(&authority));
+        self.authorities
+            .insert(origin.to_owned(), Arc::clone(&authority));
         Some(authority)
     }
 
@@ -274,9 +294,15 @@ impl<'a> Unit<'a> {
         let fetcher = self.fetcher;
         loop {
             let now = Instant::now();
-            let Some(Reverse((when, _, at))) = self.ready.peek().copied() else { return Wait::Events };
-            if self.requests >= self.budget.requests {
+            let Some(Reverse((when, _, at))) = self.ready.peek().copied() else {
+                return Wait::Events;
+            };
+            if self.requests >= self.budget.requests || now >= self.end {
                 self.finish_early();
+                return Wait::Events;
+            }
+            // Those that run may each turn out to be a request.
+            if self.requests + self.running.len() as u64 >= self.budget.requests {
                 return Wait::Events;
             }
             if when > now {
@@ -286,7 +312,9 @@ impl<'a> Unit<'a> {
                 return Wait::Events;
             }
             // What robots.txt forbids needs no turn and no ticket.
-            let Some(queue) = self.queues.get_mut(at) else { return Wait::Events };
+            let Some(queue) = self.queues.get_mut(at) else {
+                return Wait::Events;
+            };
             if let Some(job) = queue.jobs.front()
                 && let Some(outcome) = fetcher.known_verdict(job)
             {
@@ -311,21 +339,30 @@ impl<'a> Unit<'a> {
             };
             self.ready.pop();
             queue.queued = false;
-            match queue.host.turn(now.into_std(), fetcher.cfg.per_host_concurrency) {
+            match queue
+                .host
+                .turn(now.into_std(), fetcher.cfg.per_host_concurrency)
+            {
                 Turn::Go(slot) => {
-                    let Some(mut job) = queue.jobs.pop_front() else { continue };
+                    let Some(mut job) = queue.jobs.pop_front() else {
+                        continue;
+                    };
                     queue.running += 1;
                     let more = queue.running > 1 || !queue.jobs.is_empty();
-                    let meta = Running { index: job.index, host_at: at };
+                    let meta = Running {
+                        index: job.index,
+                        host_at: at,
+                    };
                     let owner = Arc::clone(fetcher);
                     let handle = self.tasks.spawn(async move {
                         let stepped = owner.step(&mut job, &slot, more).await;
                         if !stepped.requested {
                             slot.unused();
                         }
-                        drop(slot);
                         drop(ticket);
-                        (job, stepped)
+                        // The turn goes along, and ends only when the host's state has heard of the outcome:
+                        // a rest that it asks for must not be overtaken by the next request.
+                        (job, stepped, slot)
                     });
                     self.running.insert(handle.id(), meta);
                     self.wake(at, now);
@@ -350,21 +387,29 @@ impl<'a> Unit<'a> {
         }
     }
 
-    fn joined(&mut self, joined: Result<(Id, (Job, Stepped)), tokio::task::JoinError>) {
+    fn joined(&mut self, joined: Result<(Id, Finished), tokio::task::JoinError>) {
         let (id, result) = match joined {
             Ok((id, result)) => (id, Ok(result)),
             Err(error) => (error.id(), Err(error)),
         };
-        let Some(Running { index, host_at }) = self.running.remove(&id) else { return };
+        let Some(Running { index, host_at }) = self.running.remove(&id) else {
+            return;
+        };
         if let Some(queue) = self.queues.get_mut(host_at) {
             queue.running = queue.running.saturating_sub(1);
         }
         match result {
-            Ok((job, stepped)) => self.stepped(host_at, job, stepped),
+            Ok((job, stepped, slot)) => {
+                self.stepped(host_at, job, stepped);
+                drop(slot);
+            }
             Err(error) if error.is_cancelled() => self.answer(index, FetchOutcome::Deferred),
             Err(error) => {
                 tracing::error!(%error, "a fetch panicked");
-                self.answer(index, FetchOutcome::Failed(FetchFailure::new("internal", "the fetch panicked")));
+                self.answer(
+                    index,
+                    FetchOutcome::Failed(FetchFailure::new("internal", "the fetch panicked")),
+                );
             }
         }
         self.wake(host_at, Instant::now());
@@ -373,7 +418,9 @@ impl<'a> Unit<'a> {
     fn stepped(&mut self, at: usize, mut job: Job, stepped: Stepped) {
         if stepped.requested {
             self.requests += 1;
-            self.fetcher.adaptive.report(feeling(&stepped.next), Instant::now().into_std());
+            self.fetcher
+                .adaptive
+                .report(feeling(&stepped.next), Instant::now().into_std());
         }
         if stepped.answered
             && let Some(queue) = self.queues.get_mut(at)
@@ -404,19 +451,31 @@ impl<'a> Unit<'a> {
                     self.answer(job.index, FetchOutcome::Failed(failure));
                 }
             },
-            Next::Trouble { failure, retry_after } => self.trouble(at, job, failure, retry_after),
+            Next::Trouble {
+                failure,
+                retry_after,
+            } => self.trouble(at, job, failure, retry_after),
         }
     }
 
     /// Lets the host rest where that helps, gives it up where nothing does, and tries again where there is a
     /// point in it.
-    fn trouble(&mut self, at: usize, mut job: Job, failure: FetchFailure, retry_after: Option<Duration>) {
+    fn trouble(
+        &mut self,
+        at: usize,
+        mut job: Job,
+        failure: FetchFailure,
+        retry_after: Option<Duration>,
+    ) {
         let fetcher = self.fetcher;
         let cfg = &fetcher.cfg;
         let now = Instant::now();
         let connection = is_connection_level(failure.code);
         let throttled = matches!(failure.code, "http_429" | "http_503");
-        let overloaded = matches!(failure.code, "http_500" | "http_502" | "http_504" | "http_522" | "http_524");
+        let overloaded = matches!(
+            failure.code,
+            "http_500" | "http_502" | "http_504" | "http_522" | "http_524"
+        );
         if let Some(queue) = self.queues.get_mut(at) {
             if connection || throttled || overloaded {
                 let row = queue.host.trouble();
@@ -440,7 +499,10 @@ impl<'a> Unit<'a> {
             if let Some((code, row)) = why
                 && queue.dead.is_none()
             {
-                let message = format!("given up after {row} failures in a row, the last {}", failure.code);
+                let message = format!(
+                    "given up after {row} failures in a row, the last {}",
+                    failure.code
+                );
                 queue.dead = Some(FetchFailure::new(code, message));
                 let rest: Vec<Job> = queue.jobs.drain(..).collect();
                 let dead = queue.dead.clone();
@@ -452,7 +514,8 @@ impl<'a> Unit<'a> {
             }
         }
         let alive = self.queues.get(at).is_some_and(|q| q.dead.is_none());
-        if alive && is_retriable(failure.code) && job.attempts < cfg.retries && self.retries.take() {
+        if alive && is_retriable(failure.code) && job.attempts < cfg.retries && self.retries.take()
+        {
             Metrics::add(&fetcher.metrics.retries, 1);
             job.attempts += 1;
             job.spent = Duration::ZERO;
@@ -464,7 +527,9 @@ impl<'a> Unit<'a> {
 
     /// The host wants more time than there is: its URLs are for another unit.
     fn give_rest(&mut self, at: usize) {
-        let Some(queue) = self.queues.get_mut(at) else { return };
+        let Some(queue) = self.queues.get_mut(at) else {
+            return;
+        };
         queue.resting = true;
         let rest: Vec<Job> = queue.jobs.drain(..).collect();
         for job in rest {
@@ -503,7 +568,9 @@ fn feeling(next: &Next) -> Feeling {
     };
     match code {
         "local_resources" => Feeling::Exhausted,
-        "connect_timeout" | "header_timeout" | "idle_timeout" | "total_timeout" | "too_slow" => Feeling::TimedOut,
+        "connect_timeout" | "header_timeout" | "idle_timeout" | "total_timeout" | "too_slow" => {
+            Feeling::TimedOut
+        }
         _ => Feeling::Fine,
     }
 }

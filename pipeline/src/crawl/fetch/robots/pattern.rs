@@ -41,7 +41,11 @@ impl Pattern {
                 parts.push((*piece).into());
             }
         }
-        Self { parts: parts.into(), anchored, len }
+        Self {
+            parts: parts.into(),
+            anchored,
+            len,
+        }
     }
 
     /// Length of the pattern in octets: its priority.
@@ -51,8 +55,12 @@ impl Pattern {
 
     /// Whether the pattern matches the beginning of `path`, or all of it when it ends in `$`.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
-        let Some((head, rest)) = self.parts.split_first() else { return true };
-        let Some(mut path) = path.strip_prefix(head.as_ref()) else { return false };
+        let Some((head, rest)) = self.parts.split_first() else {
+            return true;
+        };
+        let Some(mut path) = path.strip_prefix(head.as_ref()) else {
+            return false;
+        };
         let Some((tail, middle)) = rest.split_last() else {
             return !self.anchored || path.is_empty();
         };
@@ -63,7 +71,11 @@ impl Pattern {
                 None => return false,
             }
         }
-        if self.anchored { path.ends_with(tail) } else { tail.is_empty() || memmem::find(path, tail).is_some() }
+        if self.anchored {
+            path.ends_with(tail)
+        } else {
+            tail.is_empty() || memmem::find(path, tail).is_some()
+        }
     }
 }
 
@@ -75,7 +87,11 @@ impl fmt::Display for Pattern {
             }
             f.write_str(&String::from_utf8_lossy(part))?;
         }
-        if self.anchored { f.write_str("$") } else { Ok(()) }
+        if self.anchored {
+            f.write_str("$")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -112,12 +128,18 @@ pub(super) fn normalise(text: &[u8], matching: Matching) -> Cow<'_, [u8]> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    (digit as char).to_digit(16).and_then(|d| u8::try_from(d).ok())
+    (digit as char)
+        .to_digit(16)
+        .and_then(|d| u8::try_from(d).ok())
 }
 
 fn push_encoded(out: &mut Vec<u8>, byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    out.extend_from_slice(&[
+        b'%',
+        DIGITS[usize::from(byte >> 4)],
+        DIGITS[usize::from(byte & 15)],
+    ]);
 }
 
 /// The path and query of a URL text, from its first slash after the host on and without the fragment; `/`
@@ -129,12 +151,18 @@ pub fn path_of(url: &str) -> Cow<'_, str> {
     } else {
         url.find("://").map_or(0, |at| at + 3)
     };
-    let end = url[search_from..].find('#').map_or(url.len(), |at| search_from + at);
+    let end = url[search_from..]
+        .find('#')
+        .map_or(url.len(), |at| search_from + at);
     let text = &url[..end];
     match text[search_from.min(end)..].find(['/', '?', ';']) {
         Some(at) => {
             let path = &text[search_from + at..];
-            if path.starts_with('/') { Cow::Borrowed(path) } else { Cow::Owned(format!("/{path}")) }
+            if path.starts_with('/') {
+                Cow::Borrowed(path)
+            } else {
+                Cow::Owned(format!("/{path}"))
+            }
         }
         None => Cow::Borrowed("/"),
     }
