@@ -27,42 +27,21 @@ pub(crate) fn parse_line(data: &[u8]) -> Option<(ArcLine<'_>, usize)> {
     let parts: Vec<&[u8]> = line.rsplitn(12, |byte| *byte == b' ').collect();
     // Counted from the right: length, type, date, address (version 1).
     let date_at = parts.iter().position(|part| is_date(part))?;
-    let length_of = |part: &[u8]| {
-        std::str::from_utf8(part)
-            .ok()
-            .and_then(|text| text.parse::<u64>().ok())
-    };
+    let length_of = |part: &[u8]| std::str::from_utf8(part).ok().and_then(|text| text.parse::<u64>().ok());
     if date_at < 2 || date_at + 1 >= parts.len() {
         return None;
     }
     // Everything left of date and address is the url.
-    let right: usize = parts[..=date_at + 1]
-        .iter()
-        .map(|part| part.len() + 1)
-        .sum();
+    let right: usize = parts[..=date_at + 1].iter().map(|part| part.len() + 1).sum();
     let url = line.get(..line.len().checked_sub(right)?)?;
     let content_type = parts[date_at - 1];
     let address = parts[date_at + 1];
-    if url.is_empty()
-        || !address
-            .iter()
-            .all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'-'))
-    {
+    if url.is_empty() || !address.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'-')) {
         return None;
     }
-    Some((
-        ArcLine {
-            url,
-            date: parts[date_at],
-            content_type,
-            length: length_of(parts[0]),
-        },
-        newline + 1,
-    ))
+    Some((ArcLine { url, date: parts[date_at], content_type, length: length_of(parts[0]) }, newline + 1))
 }
 
 fn is_date(part: &[u8]) -> bool {
-    (8..=18).contains(&part.len())
-        && part.iter().all(u8::is_ascii_digit)
-        && matches!(part[0], b'1' | b'2')
+    (8..=18).contains(&part.len()) && part.iter().all(u8::is_ascii_digit) && matches!(part[0], b'1' | b'2')
 }

@@ -22,10 +22,7 @@ pub(crate) fn decode<'a, 'h>(
         body = Cow::Owned(joined);
         whole &= complete;
     }
-    let mut list: Vec<&[u8]> = codings
-        .flat_map(|value| value.split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .collect();
+    let mut list: Vec<&[u8]> = codings.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).collect();
     list.retain(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"));
     if list.len() > CODINGS {
         return Err(BodyError::TooManyCodings { limit: CODINGS });
@@ -43,9 +40,7 @@ pub(crate) fn decode<'a, 'h>(
 }
 
 fn contains_token(value: &[u8], token: &[u8]) -> bool {
-    value
-        .split(|byte| *byte == b',')
-        .any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
+    value.split(|byte| *byte == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
 }
 
 /// Joins chunks. `None` when the body is not chunked after all; `false` when it ends early.
@@ -55,11 +50,7 @@ pub(crate) fn dechunk(raw: &[u8]) -> Option<(Vec<u8>, bool)> {
     let mut first = true;
     loop {
         let Some((length, data)) = chunk_head(rest) else {
-            return if first {
-                None
-            } else {
-                Some((out, rest.trim_ascii().is_empty() && !rest.is_empty()))
-            };
+            return if first { None } else { Some((out, rest.trim_ascii().is_empty() && !rest.is_empty())) };
         };
         if length == 0 {
             return Some((out, true));
@@ -72,10 +63,7 @@ pub(crate) fn dechunk(raw: &[u8]) -> Option<(Vec<u8>, bool)> {
         }
         first = false;
         rest = &data[take..];
-        rest = rest
-            .strip_prefix(b"\r\n")
-            .or_else(|| rest.strip_prefix(b"\n"))
-            .unwrap_or(rest);
+        rest = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).unwrap_or(rest);
         if rest.is_empty() {
             return Some((out, false));
         }
@@ -84,10 +72,7 @@ pub(crate) fn dechunk(raw: &[u8]) -> Option<(Vec<u8>, bool)> {
 
 fn chunk_head(data: &[u8]) -> Option<(usize, &[u8])> {
     let line_end = memchr::memchr(b'\n', &data[..data.len().min(4096)])?;
-    let line = data[..line_end]
-        .split(|byte| *byte == b';')
-        .next()?
-        .trim_ascii();
+    let line = data[..line_end].split(|byte| *byte == b';').next()?.trim_ascii();
     if line.is_empty() || line.len() > 15 {
         return None;
     }
@@ -96,25 +81,14 @@ fn chunk_head(data: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 /// Undoes one coding. `None`: the body is not in that coding, or the coding is not known.
-fn decode_one(
-    body: &[u8],
-    name: &[u8],
-    limit: usize,
-) -> Result<Option<(Vec<u8>, bool)>, BodyError> {
-    let name = name
-        .strip_prefix(b"x-")
-        .unwrap_or(name)
-        .to_ascii_lowercase();
+fn decode_one(body: &[u8], name: &[u8], limit: usize) -> Result<Option<(Vec<u8>, bool)>, BodyError> {
+    let name = name.strip_prefix(b"x-").unwrap_or(name).to_ascii_lowercase();
     match name.as_slice() {
-        b"gzip" if body.starts_with(&[0x1f, 0x8b]) => {
-            bounded(flate2::read::MultiGzDecoder::new(body), limit)
-        }
-        b"zstd" if body.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => {
-            match zstd::stream::read::Decoder::with_buffer(body) {
-                Ok(decoder) => bounded(decoder, limit),
-                Err(_) => Ok(None),
-            }
-        }
+        b"gzip" if body.starts_with(&[0x1f, 0x8b]) => bounded(flate2::read::MultiGzDecoder::new(body), limit),
+        b"zstd" if body.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => match zstd::stream::read::Decoder::with_buffer(body) {
+            Ok(decoder) => bounded(decoder, limit),
+            Err(_) => Ok(None),
+        },
         b"br" => bounded(brotli::Decompressor::new(body, 16 << 10), limit),
         // RFC 9110 means zlib; some servers send it bare, and browsers take both.
         b"deflate" => match bounded(flate2::read::ZlibDecoder::new(body), limit)? {

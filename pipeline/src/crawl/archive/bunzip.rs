@@ -15,20 +15,12 @@ pub(crate) struct Bunzip {
 
 impl Bunzip {
     pub(crate) fn new() -> Self {
-        Self {
-            inflate: Decompress::new(false),
-            fresh: true,
-        }
+        Self { inflate: Decompress::new(false), fresh: true }
     }
 }
 
 impl Feed for Bunzip {
-    fn feed(
-        &mut self,
-        window: &mut Window,
-        raw: &mut Raw,
-        counts: &mut FeedCounts,
-    ) -> io::Result<()> {
+    fn feed(&mut self, window: &mut Window, raw: &mut Raw, counts: &mut FeedCounts) -> io::Result<()> {
         window.want(4)?;
         if window.len() == 0 {
             raw.eof = true;
@@ -45,9 +37,7 @@ impl Feed for Bunzip {
         }
         let out = raw.free(CHUNK_BYTES);
         let (in_before, out_before) = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self
-            .inflate
-            .decompress(window.data(), &mut out[..CHUNK_BYTES]);
+        let status = self.inflate.decompress(window.data(), &mut out[..CHUNK_BYTES]);
         let used = (self.inflate.total_in() - in_before) as usize;
         let made = (self.inflate.total_out() - out_before) as usize;
         raw.wrote(made);

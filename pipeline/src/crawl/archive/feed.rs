@@ -17,12 +17,7 @@ pub(crate) struct FeedCounts {
 /// Adds inflated bytes and marks to `raw`. Each call adds bytes or marks, or sets `raw.eof`; so a loop over it ends.
 /// An error is an error of the input, never of the data.
 pub(crate) trait Feed: Send {
-    fn feed(
-        &mut self,
-        window: &mut Window,
-        raw: &mut Raw,
-        counts: &mut FeedCounts,
-    ) -> io::Result<()>;
+    fn feed(&mut self, window: &mut Window, raw: &mut Raw, counts: &mut FeedCounts) -> io::Result<()>;
 
     /// Whether a record that starts a member can be read by seeking to that member.
     fn seekable(&self) -> bool;

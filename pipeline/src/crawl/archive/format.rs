@@ -70,16 +70,11 @@ pub fn sniff(bytes: &[u8], name: &str) -> Format {
             &inflated
         }
         Compression::Zstd => {
-            inflated = zstd::stream::read::Decoder::new(bytes)
-                .map(head)
-                .unwrap_or_default();
+            inflated = zstd::stream::read::Decoder::new(bytes).map(head).unwrap_or_default();
             &inflated
         }
     };
-    Format {
-        container: container(inner, name),
-        compression,
-    }
+    Format { container: container(inner, name), compression }
 }
 
 fn head(reader: impl Read) -> Vec<u8> {
@@ -100,56 +95,27 @@ fn container(bytes: &[u8], name: &str) -> Container {
     if super::arc::parse_line(trimmed).is_some() {
         return Container::Arc;
     }
-    let path = name
-        .split(['?', '#'])
-        .next()
-        .unwrap_or(name)
-        .to_ascii_lowercase();
-    let path = [".gz", ".zst", ".bz2"]
-        .iter()
-        .find_map(|end| path.strip_suffix(end))
-        .unwrap_or(&path);
-    if [".warc", ".wat", ".wet"]
-        .iter()
-        .any(|end| path.ends_with(end))
-    {
+    let path = name.split(['?', '#']).next().unwrap_or(name).to_ascii_lowercase();
+    let path = [".gz", ".zst", ".bz2"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(&path);
+    if [".warc", ".wat", ".wet"].iter().any(|end| path.ends_with(end)) {
         return Container::Warc;
     }
     if path.ends_with(".arc") {
         return Container::Arc;
     }
-    if [".html", ".htm", ".xhtml", ".shtml"]
-        .iter()
-        .any(|end| path.ends_with(end))
-        || looks_like_html(trimmed)
-    {
+    if [".html", ".htm", ".xhtml", ".shtml"].iter().any(|end| path.ends_with(end)) || looks_like_html(trimmed) {
         return Container::Html;
     }
     Container::Unknown
 }
 
 fn looks_like_html(bytes: &[u8]) -> bool {
-    let bytes = bytes
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(bytes)
-        .trim_ascii_start();
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     let mut low = [0u8; 16];
     let n = bytes.len().min(16);
     low[..n].copy_from_slice(&bytes[..n]);
     low.make_ascii_lowercase();
-    [
-        &b"<!doctype html"[..],
-        b"<html",
-        b"<head",
-        b"<body",
-        b"<!--",
-        b"<title",
-        b"<meta",
-        b"<div",
-        b"<p>",
-        b"<a ",
-        b"<img",
-    ]
-    .iter()
-    .any(|start| low[..n].starts_with(start))
+    [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<!--", b"<title", b"<meta", b"<div", b"<p>", b"<a ", b"<img"]
+        .iter()
+        .any(|start| low[..n].starts_with(start))
 }

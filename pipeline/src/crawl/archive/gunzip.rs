@@ -12,7 +12,7 @@ use super::window::Window;
 /// First size of the output. Common Crawl's members are 1 KB to 1 MB when inflated.
 const FIRST_OUTPUT_BYTES: usize = 1 << 20;
 /// With fewer bytes than this in the window more are read before a member is tried whole.
-const LOW_WATER_BYTES: usize = 256 << 10;
+const LOW_WATER_BYTES: usize = 64 << 10;
 /// Inflated bytes looked at before a place is believed to be a member.
 const TRIAL_BYTES: usize = 4 << 10;
 
@@ -40,23 +40,11 @@ struct Stream {
 
 impl Gunzip {
     pub(crate) fn new(most: usize) -> Self {
-        Self {
-            whole: Decompressor::new(),
-            stream: None,
-            most,
-            output: FIRST_OUTPUT_BYTES.min(most),
-            lost: false,
-            members: 0,
-        }
+        Self { whole: Decompressor::new(), stream: None, most, output: FIRST_OUTPUT_BYTES.min(most), lost: false, members: 0 }
     }
 
     /// Inflates the member at the front of the window whole. `None`: not possible, whatever the reason.
-    fn whole_member(
-        &mut self,
-        window: &mut Window,
-        raw: &mut Raw,
-        header: usize,
-    ) -> io::Result<Option<()>> {
+    fn whole_member(&mut self, window: &mut Window, raw: &mut Raw, header: usize) -> io::Result<Option<()>> {
         loop {
             let input = &window.data()[header..];
             let out = raw.free(self.output);
@@ -104,12 +92,7 @@ impl Gunzip {
         Ok(window.read_to() > before)
     }
 
-    fn stream_piece(
-        &mut self,
-        window: &mut Window,
-        raw: &mut Raw,
-        counts: &mut FeedCounts,
-    ) -> io::Result<()> {
+    fn stream_piece(&mut self, window: &mut Window, raw: &mut Raw, counts: &mut FeedCounts) -> io::Result<()> {
         let Some(stream) = self.stream.as_mut() else {
             return Ok(());
         };
@@ -127,10 +110,7 @@ impl Gunzip {
         let input = &window.data()[stream.at..];
         let out = raw.free(CHUNK_BYTES);
         let (in_before, out_before) = (stream.inflate.total_in(), stream.inflate.total_out());
-        let status =
-            stream
-                .inflate
-                .decompress(input, &mut out[..CHUNK_BYTES], FlushDecompress::None);
+        let status = stream.inflate.decompress(input, &mut out[..CHUNK_BYTES], FlushDecompress::None);
         let used = (stream.inflate.total_in() - in_before) as usize;
         let made = (stream.inflate.total_out() - out_before) as usize;
         stream.crc.update(&out[..made]);
@@ -158,12 +138,7 @@ impl Gunzip {
         }
     }
 
-    fn trailer(
-        &mut self,
-        window: &mut Window,
-        raw: &mut Raw,
-        counts: &mut FeedCounts,
-    ) -> io::Result<()> {
+    fn trailer(&mut self, window: &mut Window, raw: &mut Raw, counts: &mut FeedCounts) -> io::Result<()> {
         let Some(stream) = self.stream.as_mut() else {
             return Ok(());
         };
@@ -220,9 +195,7 @@ impl Gunzip {
                     found = Some((at, false));
                     break;
                 }
-                if header_len(&data[at..])
-                    .is_some_and(|header| self.believable(&data[at + header..]))
-                {
+                if header_len(&data[at..]).is_some_and(|header| self.believable(&data[at + header..])) {
                     found = Some((at, true));
                     break;
                 }
@@ -271,8 +244,7 @@ impl Gunzip {
             Ok(Status::StreamEnd) => {
                 let used = inflate.total_in() as usize;
                 input.get(used..used + 8).is_some_and(|trailer| {
-                    trailer[..4] == libdeflater::crc32(&out[..made]).to_le_bytes()
-                        && trailer[4..8] == (made as u32).to_le_bytes()
+                    trailer[..4] == libdeflater::crc32(&out[..made]).to_le_bytes() && trailer[4..8] == (made as u32).to_le_bytes()
                 })
             }
             Ok(_) => made == TRIAL_BYTES,
@@ -282,12 +254,7 @@ impl Gunzip {
 }
 
 impl Feed for Gunzip {
-    fn feed(
-        &mut self,
-        window: &mut Window,
-        raw: &mut Raw,
-        counts: &mut FeedCounts,
-    ) -> io::Result<()> {
+    fn feed(&mut self, window: &mut Window, raw: &mut Raw, counts: &mut FeedCounts) -> io::Result<()> {
         if self.stream.is_some() {
             return self.stream_piece(window, raw, counts);
         }
@@ -298,11 +265,7 @@ impl Feed for Gunzip {
             raw.eof = true;
             return Ok(());
         }
-        let header = if self.lost {
-            None
-        } else {
-            header_len(window.data())
-        };
+        let header = if self.lost { None } else { header_len(window.data()) };
         let Some(header) = header else {
             if !self.lost && !window.data().iter().all(|byte| *byte == 0) {
                 counts.gap = Some(window.offset());
@@ -316,13 +279,7 @@ impl Feed for Gunzip {
         self.members += 1;
         if self.whole_member(window, raw, header)?.is_none() {
             raw.mark(MarkKind::Member, window.offset());
-            self.stream = Some(Stream {
-                inflate: Decompress::new(false),
-                crc: Crc::new(),
-                length: 0,
-                at: header,
-                ended: false,
-            });
+            self.stream = Some(Stream { inflate: Decompress::new(false), crc: Crc::new(), length: 0, at: header, ended: false });
             return self.stream_piece(window, raw, counts);
         }
         Ok(())

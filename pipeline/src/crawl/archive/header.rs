@@ -12,10 +12,7 @@ pub(crate) fn is_version_line(data: &[u8]) -> Option<bool> {
         return None;
     }
     let line = &data[5..data.len().min(24)];
-    let digits = line
-        .iter()
-        .take_while(|b| b.is_ascii_digit() || **b == b'.')
-        .count();
+    let digits = line.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
     Some(digits >= 3 && matches!(line.get(digits), Some(b'\r' | b'\n' | b' ')))
 }
 
@@ -54,8 +51,7 @@ pub(crate) struct WarcHead {
 /// Parses the head of a record; `None` while its end is not in `data`.
 pub(crate) fn parse_head(data: &[u8]) -> Option<WarcHead> {
     let bytes = block_len(data)?;
-    let length = field(&data[..bytes], "Content-Length")
-        .and_then(|value| std::str::from_utf8(value).ok())
-        .and_then(|value| value.parse().ok());
+    let length =
+        field(&data[..bytes], "Content-Length").and_then(|value| std::str::from_utf8(value).ok()).and_then(|value| value.parse().ok());
     Some(WarcHead { bytes, length })
 }

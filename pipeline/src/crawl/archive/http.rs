@@ -41,9 +41,7 @@ impl<'a> HttpResponse<'a> {
 
     /// All headers of that name.
     pub fn header_all(&self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
-        fields(self.head)
-            .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| text(value))
+        fields(self.head).filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| text(value))
     }
 
     /// All headers, in order.
@@ -60,9 +58,7 @@ impl<'a> HttpResponse<'a> {
         body::decode(
             self.raw_body,
             field(self.head, "Transfer-Encoding"),
-            fields(self.head)
-                .filter(|(name, _)| name.eq_ignore_ascii_case(b"Content-Encoding"))
-                .map(|(_, value)| value),
+            fields(self.head).filter(|(name, _)| name.eq_ignore_ascii_case(b"Content-Encoding")).map(|(_, value)| value),
             limit,
         )
     }
@@ -75,22 +71,13 @@ pub(crate) fn split(block: &[u8]) -> Option<HttpResponse<'_>> {
     }
     let line_end = memchr::memchr(b'\n', block).unwrap_or(block.len());
     let line = &block[..line_end];
-    let mut words = line
-        .split(|byte| *byte == b' ')
-        .filter(|word| !word.is_empty());
+    let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     words.next();
     let status = words
         .next()
         .map(<[u8]>::trim_ascii)
         .filter(|word| word.len() == 3 && word.iter().all(u8::is_ascii_digit))
-        .map_or(0, |word| {
-            word.iter()
-                .fold(0, |n, digit| n * 10 + u16::from(digit - b'0'))
-        });
+        .map_or(0, |word| word.iter().fold(0, |n, digit| n * 10 + u16::from(digit - b'0')));
     let head_len = block_len(block).unwrap_or(block.len());
-    Some(HttpResponse {
-        status,
-        head: &block[(line_end + 1).min(head_len)..head_len],
-        raw_body: &block[head_len..],
-    })
+    Some(HttpResponse { status, head: &block[(line_end + 1).min(head_len)..head_len], raw_body: &block[head_len..] })
 }

@@ -11,10 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::format::SNIFF_BYTES;
 use super::wacz::open_wacz;
-use super::{
-    ArchiveError, ArchiveInput, ArchiveLimits, Container, ReadStats, Record, RecordKind,
-    RecordReader, sniff,
-};
+use super::{ArchiveError, ArchiveInput, ArchiveLimits, Container, ReadStats, Record, RecordKind, RecordReader, sniff};
 
 /// Redirects (and revisits) followed for one look-up.
 const HOPS: usize = 10;
@@ -39,10 +36,7 @@ pub struct ArchivedResponse {
 impl ArchivedResponse {
     /// The first header of that name, without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
@@ -106,12 +100,7 @@ impl ArchiveImages {
     /// When a file cannot be opened or read. Broken records are counted in [`stats`](Self::stats).
     pub fn open<P: AsRef<Path>>(paths: &[P], limits: ArchiveLimits) -> Result<Self, ArchiveError> {
         let mut builder = Builder {
-            images: Self {
-                files: Vec::new(),
-                index: HashMap::new(),
-                limits,
-                stats: IndexStats::default(),
-            },
+            images: Self { files: Vec::new(), index: HashMap::new(), limits, stats: IndexStats::default() },
             spill: None,
             spilled: 0,
         };
@@ -153,11 +142,8 @@ impl ArchiveImages {
 
     fn read(&self, entry: &Entry, url: &str) -> Option<Answer> {
         let source = self.files.get(entry.file as usize)?;
-        let input = ReadAt {
-            file: Arc::clone(&source.file),
-            at: source.start + entry.offset,
-            end: source.length.map(|n| source.start + n),
-        };
+        let input =
+            ReadAt { file: Arc::clone(&source.file), at: source.start + entry.offset, end: source.length.map(|n| source.start + n) };
         let mut reader = RecordReader::for_one(Box::new(input), &source.name, self.limits).ok()?;
         let record = reader.next().ok()??;
         let target = record.target_uri()?.into_owned();
@@ -168,9 +154,7 @@ impl ArchiveImages {
         let truncated = record.truncated || record.field("WARC-Truncated").is_some();
         if record.kind == RecordKind::Revisit {
             let refers = record.field("WARC-Refers-To-Target-URI")?.into_owned();
-            return Some(Answer::Elsewhere(
-                refers.trim_matches(['<', '>']).to_owned(),
-            ));
+            return Some(Answer::Elsewhere(refers.trim_matches(['<', '>']).to_owned()));
         }
         let Some(http) = record.http() else {
             let content_type = record.content_type().unwrap_or_default().into_owned();
@@ -184,19 +168,14 @@ impl ArchiveImages {
             }));
         };
         if is_redirect(http.status)
-            && let Some(next) = http
-                .header("Location")
-                .and_then(|location| Url::parse(&target).ok()?.join(&location).ok())
+            && let Some(next) = http.header("Location").and_then(|location| Url::parse(&target).ok()?.join(&location).ok())
         {
             return Some(Answer::Elsewhere(next.into()));
         }
         let (body, whole) = http.body(self.limits.body_bytes).ok()?;
         Some(Answer::Response(ArchivedResponse {
             status: http.status,
-            headers: http
-                .headers()
-                .map(|(name, value)| (name.into_owned(), value.into_owned()))
-                .collect(),
+            headers: http.headers().map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
             body: body.into_owned(),
             url: target,
             date,
@@ -237,11 +216,7 @@ const SPILL: u32 = u32::MAX;
 impl Builder {
     fn add_path(&mut self, path: &Path) -> Result<(), ArchiveError> {
         let name = path.display().to_string();
-        let read_error = |source| ArchiveError::Read {
-            name: name.clone(),
-            offset: 0,
-            source,
-        };
+        let read_error = |source| ArchiveError::Read { name: name.clone(), offset: 0, source };
         let mut file = File::open(path).map_err(read_error)?;
         let mut head = vec![0; SNIFF_BYTES];
         let mut n = 0;
@@ -253,30 +228,15 @@ impl Builder {
         }
         file.seek(SeekFrom::Start(0)).map_err(read_error)?;
         if sniff(&head[..n], &name).container != Container::Wacz {
-            return self.add(Source {
-                name,
-                file: Arc::new(file),
-                start: 0,
-                length: None,
-            });
+            return self.add(Source { name, file: Arc::new(file), start: 0, length: None });
         }
         let shared = Arc::new(file.try_clone().map_err(read_error)?);
         let mut wacz = open_wacz(file, &name, &self.images.limits)?;
         for entry in wacz.entries().to_vec() {
             let inner = format!("{name}!{}", entry.name);
             let source = match entry.stored {
-                Some((start, length)) => Source {
-                    name: inner,
-                    file: Arc::clone(&shared),
-                    start,
-                    length: Some(length),
-                },
-                None => Source {
-                    name: inner,
-                    file: Arc::new(wacz.unpack(&entry)?),
-                    start: 0,
-                    length: None,
-                },
+                Some((start, length)) => Source { name: inner, file: Arc::clone(&shared), start, length: Some(length) },
+                None => Source { name: inner, file: Arc::new(wacz.unpack(&entry)?), start: 0, length: None },
             };
             self.add(source)?;
         }
@@ -285,11 +245,8 @@ impl Builder {
 
     fn add(&mut self, source: Source) -> Result<(), ArchiveError> {
         let number = self.images.files.len() as u32;
-        let input: ArchiveInput = Box::new(ReadAt {
-            file: Arc::clone(&source.file),
-            at: source.start,
-            end: source.length.map(|n| source.start + n),
-        });
+        let input: ArchiveInput =
+            Box::new(ReadAt { file: Arc::clone(&source.file), at: source.start, end: source.length.map(|n| source.start + n) });
         let mut reader = RecordReader::new(input, &source.name, self.images.limits)?;
         while let Some(record) = reader.next()? {
             self.record(&record, number, &source.name)?;
@@ -305,9 +262,7 @@ impl Builder {
         };
         let http = record.http();
         let rank = match (record.kind, &http) {
-            (RecordKind::Revisit, _) if record.field("WARC-Refers-To-Target-URI").is_some() => {
-                Rank::Revisit
-            }
+            (RecordKind::Revisit, _) if record.field("WARC-Refers-To-Target-URI").is_some() => Rank::Revisit,
             (RecordKind::Resource, _) => Rank::Found,
             (RecordKind::Response, Some(http)) if (200..300).contains(&http.status) => Rank::Found,
             (RecordKind::Response, Some(http)) if is_redirect(http.status) => Rank::Redirect,
@@ -315,20 +270,11 @@ impl Builder {
             _ => return Ok(()),
         };
         let hash = key(&url);
-        if self
-            .images
-            .index
-            .get(&hash)
-            .is_some_and(|entry| entry.rank >= rank)
-        {
+        if self.images.index.get(&hash).is_some_and(|entry| entry.rank >= rank) {
             return Ok(());
         }
         let entry = if record.seekable {
-            Entry {
-                offset: record.offset,
-                file,
-                rank,
-            }
+            Entry { offset: record.offset, file, rank }
         } else {
             let content_type = match &http {
                 Some(http) => http.header("Content-Type"),
@@ -343,11 +289,7 @@ impl Builder {
                 return Ok(());
             }
             match self.spill(record, name)? {
-                Some(offset) => Entry {
-                    offset,
-                    file: SPILL,
-                    rank,
-                },
+                Some(offset) => Entry { offset, file: SPILL, rank },
                 None => return Ok(()),
             }
         };
@@ -375,27 +317,17 @@ impl Builder {
         push("WARC-Target-URI", record.target_uri());
         push("WARC-Date", record.date());
         push("Content-Type", record.content_type());
-        push(
-            "WARC-Refers-To-Target-URI",
-            record.field("WARC-Refers-To-Target-URI"),
-        );
+        push("WARC-Refers-To-Target-URI", record.field("WARC-Refers-To-Target-URI"));
         let cut = record.truncated.then(|| "unspecified".into());
         push("WARC-Truncated", record.field("WARC-Truncated").or(cut));
-        push(
-            "Content-Length",
-            Some(record.payload.len().to_string().into()),
-        );
+        push("Content-Length", Some(record.payload.len().to_string().into()));
         head.push_str("\r\n");
         let bytes = (head.len() + record.payload.len() + 4) as u64;
         if self.spilled + bytes > self.images.limits.spill_bytes {
             self.images.stats.spill_refused += 1;
             return Ok(None);
         }
-        let write_error = |source| ArchiveError::Read {
-            name: format!("temporary copy of {name}"),
-            offset: 0,
-            source,
-        };
+        let write_error = |source| ArchiveError::Read { name: format!("temporary copy of {name}"), offset: 0, source };
         if self.spill.is_none() {
             self.spill = Some(tempfile::tempfile().map_err(write_error)?);
         }
@@ -414,17 +346,8 @@ impl Builder {
         let mut images = self.images;
         if let Some(file) = self.spill {
             let number = images.files.len() as u32;
-            images.files.push(Source {
-                name: "temporary copy".to_owned(),
-                file: Arc::new(file),
-                start: 0,
-                length: None,
-            });
-            for entry in images
-                .index
-                .values_mut()
-                .filter(|entry| entry.file == SPILL)
-            {
+            images.files.push(Source { name: "temporary copy".to_owned(), file: Arc::new(file), start: 0, length: None });
+            for entry in images.index.values_mut().filter(|entry| entry.file == SPILL) {
                 entry.file = number;
             }
         }
@@ -444,20 +367,13 @@ pub(crate) struct ReadAt {
 
 impl ReadAt {
     pub(crate) fn new(file: File, start: u64, length: Option<u64>) -> Self {
-        Self {
-            file: Arc::new(file),
-            at: start,
-            end: length.map(|n| start.saturating_add(n)),
-        }
+        Self { file: Arc::new(file), at: start, end: length.map(|n| start.saturating_add(n)) }
     }
 }
 
 impl Read for ReadAt {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let most = self.end.map_or(out.len(), |end| {
-            out.len()
-                .min(usize::try_from(end.saturating_sub(self.at)).unwrap_or(usize::MAX))
-        });
+        let most = self.end.map_or(out.len(), |end| out.len().min(usize::try_from(end.saturating_sub(self.at)).unwrap_or(usize::MAX)));
         let n = std::os::unix::fs::FileExt::read_at(&*self.file, &mut out[..most], self.at)?;
         self.at += n as u64;
         Ok(n)

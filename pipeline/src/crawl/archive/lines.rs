@@ -45,22 +45,14 @@ pub(crate) fn fields(block: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 /// The first value of a field.
 pub(crate) fn field<'a>(block: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    fields(block)
-        .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
-        .map(|(_, value)| value)
+    fields(block).find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
 }
 
 /// A header value as text: UTF-8, or Latin-1 when it is not.
 pub(crate) fn text(value: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(value) {
         Ok(text) if !text.contains('\n') => Cow::Borrowed(text),
-        Ok(text) => Cow::Owned(
-            text.split(['\r', '\n'])
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join(" "),
-        ),
+        Ok(text) => Cow::Owned(text.split(['\r', '\n']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")),
         Err(_) => encoding_rs::mem::decode_latin1(value),
     }
 }

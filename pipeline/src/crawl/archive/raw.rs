@@ -36,14 +36,7 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) fn new() -> Self {
-        Self {
-            buffer: Vec::new(),
-            start: 0,
-            end: 0,
-            position: 0,
-            marks: VecDeque::new(),
-            eof: false,
-        }
+        Self { buffer: Vec::new(), start: 0, end: 0, position: 0, marks: VecDeque::new(), eof: false }
     }
 
     pub(crate) fn data(&self) -> &[u8] {
@@ -104,24 +97,12 @@ impl Raw {
 
     pub(crate) fn mark(&mut self, kind: MarkKind, file_offset: u64) {
         let at = self.end_position();
-        self.marks.push_back(Mark {
-            at,
-            file_offset,
-            kind,
-        });
+        self.marks.push_back(Mark { at, file_offset, kind });
     }
 
     /// Marks that are at or before the present position, oldest first, are taken away.
     pub(crate) fn pass_mark(&mut self) -> Option<Mark> {
-        if self
-            .marks
-            .front()
-            .is_some_and(|mark| mark.at <= self.position)
-        {
-            self.marks.pop_front()
-        } else {
-            None
-        }
+        if self.marks.front().is_some_and(|mark| mark.at <= self.position) { self.marks.pop_front() } else { None }
     }
 
     pub(crate) fn marks(&self) -> impl Iterator<Item = &Mark> {

@@ -56,50 +56,26 @@ enum Step {
 
 impl RecordReader {
     /// Starts to read. `name` is for messages, and tells HTML from nothing known when the bytes do not.
-    pub fn new(
-        input: ArchiveInput,
-        name: &str,
-        limits: ArchiveLimits,
-    ) -> Result<Self, ArchiveError> {
+    pub fn new(input: ArchiveInput, name: &str, limits: ArchiveLimits) -> Result<Self, ArchiveError> {
         Self::with_window(input, name, limits, FIRST_BYTES)
     }
 
     /// Starts to read where only one record is wanted, and reading ahead would be for nothing.
-    pub(crate) fn for_one(
-        input: ArchiveInput,
-        name: &str,
-        limits: ArchiveLimits,
-    ) -> Result<Self, ArchiveError> {
+    pub(crate) fn for_one(input: ArchiveInput, name: &str, limits: ArchiveLimits) -> Result<Self, ArchiveError> {
         Self::with_window(input, name, limits, SNIFF_BYTES)
     }
 
-    fn with_window(
-        input: ArchiveInput,
-        name: &str,
-        limits: ArchiveLimits,
-        first: usize,
-    ) -> Result<Self, ArchiveError> {
+    fn with_window(input: ArchiveInput, name: &str, limits: ArchiveLimits, first: usize) -> Result<Self, ArchiveError> {
         let mut window = Window::new(input, first, limits.window_bytes);
-        window
-            .want(SNIFF_BYTES)
-            .map_err(|source| ArchiveError::Read {
-                name: name.to_owned(),
-                offset: window.offset(),
-                source,
-            })?;
+        window.want(SNIFF_BYTES).map_err(|source| ArchiveError::Read { name: name.to_owned(), offset: window.offset(), source })?;
         let format = sniff(window.data(), name);
         let feed: Box<dyn Feed> = match format.compression {
             Compression::Plain => Box::new(Plain),
-            Compression::Gzip => Box::new(super::gunzip::Gunzip::new(
-                limits.record_bytes.saturating_add(limits.header_bytes),
-            )),
+            Compression::Gzip => Box::new(super::gunzip::Gunzip::new(limits.record_bytes.saturating_add(limits.header_bytes))),
             Compression::Zstd => Box::new(super::unzstd::Unzstd::new()),
             Compression::Bzip2 => Box::new(super::bunzip::Bunzip::new()),
             Compression::Lz4 => {
-                return Err(ArchiveError::Unsupported {
-                    name: name.to_owned(),
-                    what: "compressed with LZ4",
-                });
+                return Err(ArchiveError::Unsupported { name: name.to_owned(), what: "compressed with LZ4" });
             }
         };
         Ok(Self {
@@ -144,20 +120,12 @@ impl RecordReader {
     ///
     /// # Errors
     /// Only when the input cannot be read. Broken records are passed over and counted.
-    #[allow(
-        clippy::should_implement_trait,
-        reason = "lends from the reader, which an Iterator cannot"
-    )]
+    #[allow(clippy::should_implement_trait, reason = "lends from the reader, which an Iterator cannot")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, ArchiveError> {
         self.give_back();
         loop {
             match self.step()? {
-                Step::Record {
-                    head,
-                    block,
-                    arc,
-                    truncated,
-                } => {
+                Step::Record { head, block, arc, truncated } => {
                     self.astray = false;
                     self.lent = head + block;
                     self.stats.records += 1;
@@ -192,21 +160,15 @@ impl RecordReader {
 
     fn fault(&mut self, fault: RecordFault) {
         let offset = self.offset().0;
-        self.stats
-            .fault(offset, fault, self.limits.described_faults);
+        self.stats.fault(offset, fault, self.limits.described_faults);
     }
 
     /// Offset of the present position, and whether one can seek there.
     fn offset(&self) -> (u64, bool) {
         match self.member {
-            Some((offset, begins)) if begins == self.raw.position() => {
-                (offset, self.feed.seekable())
-            }
+            Some((offset, begins)) if begins == self.raw.position() => (offset, self.feed.seekable()),
             Some(_) => (self.raw.position(), false),
-            None => (
-                self.raw.position(),
-                self.format.compression == Compression::Plain,
-            ),
+            None => (self.raw.position(), self.format.compression == Compression::Plain),
         }
     }
 
@@ -223,18 +185,11 @@ impl RecordReader {
             if self.raw.eof {
                 return Ok(Have::End(sound));
             }
-            let fed = self
-                .feed
-                .feed(&mut self.window, &mut self.raw, &mut self.counts);
+            let fed = self.feed.feed(&mut self.window, &mut self.raw, &mut self.counts);
             if let Some(offset) = self.counts.gap.take() {
-                self.stats
-                    .fault(offset, RecordFault::Garbage, self.limits.described_faults);
+                self.stats.fault(offset, RecordFault::Garbage, self.limits.described_faults);
             }
-            fed.map_err(|source| ArchiveError::Read {
-                name: self.name.clone(),
-                offset: self.window.read_to(),
-                source,
-            })?;
+            fed.map_err(|source| ArchiveError::Read { name: self.name.clone(), offset: self.window.read_to(), source })?;
         }
     }
 
@@ -246,11 +201,7 @@ impl RecordReader {
                 MarkKind::End => {}
                 MarkKind::Damage => {
                     if !self.astray {
-                        self.stats.fault(
-                            mark.file_offset,
-                            RecordFault::Damaged,
-                            self.limits.described_faults,
-                        );
+                        self.stats.fault(mark.file_offset, RecordFault::Damaged, self.limits.described_faults);
                     }
                     self.astray = false;
                 }
@@ -262,15 +213,8 @@ impl RecordReader {
         loop {
             self.pass_marks();
             // Blank lines between records, and the NULs that some writers pad with.
-            let blank = self
-                .raw
-                .data()
-                .iter()
-                .take_while(|byte| matches!(byte, b'\r' | b'\n' | 0))
-                .count();
-            let blank = blank
-                .min(self.raw.sound().0)
-                .min(self.next_mark().unwrap_or(usize::MAX));
+            let blank = self.raw.data().iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0)).count();
+            let blank = blank.min(self.raw.sound().0).min(self.next_mark().unwrap_or(usize::MAX));
             if blank > 0 {
                 self.raw.consume(blank);
                 // A record that begins a member after blank lines still begins it.
@@ -318,10 +262,7 @@ impl RecordReader {
     /// Bytes to the next mark, if one lies ahead.
     fn next_mark(&self) -> Option<usize> {
         let position = self.raw.position();
-        self.raw
-            .marks()
-            .find(|mark| mark.at > position)
-            .map(|mark| (mark.at - position) as usize)
+        self.raw.marks().find(|mark| mark.at > position).map(|mark| (mark.at - position) as usize)
     }
 
     /// Passes over bytes that are no record, up to the next place where one may begin.
@@ -340,18 +281,13 @@ impl RecordReader {
         let data = &self.raw.data()[..reach];
         let mut found = find_line_start(data, find_version_line);
         if self.arc {
-            found = found
-                .into_iter()
-                .chain(find_line_start(data, find_arc_line))
-                .min();
+            found = found.into_iter().chain(find_line_start(data, find_arc_line)).min();
         }
         let skip = match found {
             Some(at) => at,
             // The beginning of a version line may lie at the end of what is here.
             None if reach == sound && !self.raw.eof && sound > 64 && !self.raw.sound().1 => {
-                memchr::memrchr(b'\n', data)
-                    .filter(|at| reach - at < 32 && *at > 0)
-                    .unwrap_or(reach)
+                memchr::memrchr(b'\n', data).filter(|at| reach - at < 32 && *at > 0).unwrap_or(reach)
             }
             None => reach,
         };
@@ -399,12 +335,7 @@ impl RecordReader {
         };
         match line.length {
             Some(length) => self.block(head, length, true),
-            None => Ok(Step::Record {
-                head,
-                block: 0,
-                arc: true,
-                truncated: true,
-            }),
+            None => Ok(Step::Record { head, block: 0, arc: true, truncated: true }),
         }
     }
 
@@ -429,12 +360,7 @@ impl RecordReader {
             // The damage lies in this record: pass over what could be read of it. The mark counts the loss.
             Have::Damage(n) => {
                 if let Some(at) = self.inner_start(head, n) {
-                    return Ok(Step::Record {
-                        head,
-                        block: at - head,
-                        arc,
-                        truncated: true,
-                    });
+                    return Ok(Step::Record { head, block: at - head, arc, truncated: true });
                 }
                 return Ok(Step::Skip(n.max(1)));
             }
@@ -449,52 +375,26 @@ impl RecordReader {
         }
         // A member that begins with a record ends whatever record came before it.
         if let Some(at) = self.member_start_within(head + block) {
-            return Ok(Step::Record {
-                head,
-                block: at.saturating_sub(head),
-                arc,
-                truncated: true,
-            });
+            return Ok(Step::Record { head, block: at.saturating_sub(head), arc, truncated: true });
         }
         if !self.ends_well(head + block, arc)?
             && let Some(at) = self.inner_start(head, head + block)
         {
-            return Ok(Step::Record {
-                head,
-                block: at - head,
-                arc,
-                truncated: true,
-            });
+            return Ok(Step::Record { head, block: at - head, arc, truncated: true });
         }
         if self.damage_at(head + block) {
             return Ok(Step::Skip(head + block));
         }
-        Ok(Step::Record {
-            head,
-            block,
-            arc,
-            truncated,
-        })
+        Ok(Step::Record { head, block, arc, truncated })
     }
 
     /// Start of another record between `from` and `to`, if the length of this one was wrong. Blank lines before it are not part of this record.
     fn inner_start(&self, from: usize, to: usize) -> Option<usize> {
         // Its first line may reach beyond the wrong end, its beginning may not.
-        let reach = to
-            .saturating_add(if self.arc { 4096 } else { 32 })
-            .min(self.raw.sound().0);
+        let reach = to.saturating_add(if self.arc { 4096 } else { 32 }).min(self.raw.sound().0);
         let inner = self.raw.data().get(from..reach)?;
-        let at = if self.arc {
-            find_arc_line(inner)
-        } else {
-            find_version_line(inner)
-        }
-        .filter(|at| from + at < to)?;
-        let blank = inner[..at]
-            .iter()
-            .rev()
-            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-            .count();
+        let at = if self.arc { find_arc_line(inner) } else { find_version_line(inner) }.filter(|at| from + at < to)?;
+        let blank = inner[..at].iter().rev().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         Some(from + at - blank)
     }
 
@@ -518,17 +418,10 @@ impl RecordReader {
     fn ends_well(&mut self, end: usize, arc: bool) -> Result<bool, ArchiveError> {
         let position = self.raw.position();
         let data_end = self.raw.len();
-        let tail_blank = |raw: &Raw, from: usize, to: usize| {
-            raw.data()[from..to]
-                .iter()
-                .all(|byte| matches!(byte, b'\r' | b'\n' | 0))
-        };
+        let tail_blank = |raw: &Raw, from: usize, to: usize| raw.data()[from..to].iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0));
         // The usual case, without looking at the next member.
         if data_end - end <= 4
-            && self
-                .raw
-                .marks()
-                .any(|mark| mark.kind == MarkKind::End && mark.at == position + data_end as u64)
+            && self.raw.marks().any(|mark| mark.kind == MarkKind::End && mark.at == position + data_end as u64)
             && tail_blank(&self.raw, end, data_end)
         {
             return Ok(true);
@@ -539,18 +432,13 @@ impl RecordReader {
             Have::Damage(n) | Have::End(n) => n,
         };
         let data = &self.raw.data()[..reach];
-        let blank = data[end..]
-            .iter()
-            .take_while(|byte| matches!(byte, b'\r' | b'\n' | 0))
-            .count();
+        let blank = data[end..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0)).count();
         let next = end + blank;
         if next == reach {
             return Ok(true);
         }
-        if self.raw.marks().any(|mark| {
-            mark.kind == MarkKind::Member
-                && (position + end as u64..=position + next as u64).contains(&mark.at)
-        }) {
+        if self.raw.marks().any(|mark| mark.kind == MarkKind::Member && (position + end as u64..=position + next as u64).contains(&mark.at))
+        {
             return Ok(true);
         }
         if is_version_line(&data[next..]) != Some(false) {
@@ -591,11 +479,7 @@ impl RecordReader {
             left -= n as u64;
             self.pass_marks_in_block();
             let begins = self.member.is_some_and(|(_, at)| at == self.raw.position());
-            if begins
-                && left > 0
-                && self.have(9)? == Have::Enough
-                && is_version_line(self.sound_data()) == Some(true)
-            {
+            if begins && left > 0 && self.have(9)? == Have::Enough && is_version_line(self.sound_data()) == Some(true) {
                 break;
             }
         }
@@ -605,12 +489,7 @@ impl RecordReader {
 
     fn pass_marks_in_block(&mut self) {
         // Damage stays: `step` deals with it.
-        while self
-            .raw
-            .marks()
-            .next()
-            .is_some_and(|mark| mark.kind != MarkKind::Damage && mark.at <= self.raw.position())
-        {
+        while self.raw.marks().next().is_some_and(|mark| mark.kind != MarkKind::Damage && mark.at <= self.raw.position()) {
             if let Some(mark) = self.raw.pass_mark()
                 && mark.kind == MarkKind::Member
             {
@@ -628,30 +507,12 @@ impl RecordReader {
         let line = if arc { parse_line(front) } else { None };
         match line {
             Some((line, _)) => {
-                let kind = if line.url.starts_with(b"filedesc:") {
-                    RecordKind::Warcinfo
-                } else {
-                    RecordKind::Response
-                };
-                Record {
-                    kind,
-                    offset,
-                    seekable,
-                    truncated,
-                    head: Head::Arc(line),
-                    payload,
-                }
+                let kind = if line.url.starts_with(b"filedesc:") { RecordKind::Warcinfo } else { RecordKind::Response };
+                Record { kind, offset, seekable, truncated, head: Head::Arc(line), payload }
             }
             None => {
                 let kind = field(front, "WARC-Type").map_or(RecordKind::Other, RecordKind::parse);
-                Record {
-                    kind,
-                    offset,
-                    seekable,
-                    truncated,
-                    head: Head::Warc(front),
-                    payload,
-                }
+                Record { kind, offset, seekable, truncated, head: Head::Warc(front), payload }
             }
         }
     }

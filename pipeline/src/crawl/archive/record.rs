@@ -41,10 +41,7 @@ impl RecordKind {
             ("conversion", RecordKind::Conversion),
             ("continuation", RecordKind::Continuation),
         ];
-        KINDS
-            .iter()
-            .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(value))
-            .map_or(Self::Other, |(_, kind)| *kind)
+        KINDS.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(value)).map_or(Self::Other, |(_, kind)| *kind)
     }
 }
 
@@ -89,10 +86,7 @@ impl<'a> Record<'a> {
             Head::Warc(block) => field(block, "WARC-Target-URI")?,
             Head::Arc(line) => line.url,
         };
-        let raw = raw
-            .strip_prefix(b"<")
-            .and_then(|raw| raw.strip_suffix(b">"))
-            .unwrap_or(raw);
+        let raw = raw.strip_prefix(b"<").and_then(|raw| raw.strip_suffix(b">")).unwrap_or(raw);
         (!raw.is_empty()).then(|| text(raw))
     }
 
@@ -122,8 +116,6 @@ impl<'a> Record<'a> {
     /// `None` for records of other kinds, and for blocks that do not begin with a status line
     /// (`dns:` records, resources).
     pub fn http(&self) -> Option<HttpResponse<'_>> {
-        matches!(self.kind, RecordKind::Response | RecordKind::Revisit)
-            .then(|| split(self.payload))
-            .flatten()
+        matches!(self.kind, RecordKind::Response | RecordKind::Revisit).then(|| split(self.payload)).flatten()
     }
 }

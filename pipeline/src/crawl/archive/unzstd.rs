@@ -24,12 +24,7 @@ pub(crate) struct Unzstd {
 
 impl Unzstd {
     pub(crate) fn new() -> Self {
-        Self {
-            decoder: None,
-            dictionary: Vec::new(),
-            started: false,
-            skip: 0,
-        }
+        Self { decoder: None, dictionary: Vec::new(), started: false, skip: 0 }
     }
 
     fn decoder(&self) -> io::Result<Decoder<'static>> {
@@ -42,10 +37,7 @@ impl Unzstd {
             let Ok(decoder) = zstd::stream::read::Decoder::new(frame) else {
                 return false;
             };
-            let read = io::Read::read_to_end(
-                &mut io::Read::take(decoder, DICTIONARY_BYTES as u64 + 1),
-                &mut out,
-            );
+            let read = io::Read::read_to_end(&mut io::Read::take(decoder, DICTIONARY_BYTES as u64 + 1), &mut out);
             if read.is_err() || out.len() > DICTIONARY_BYTES {
                 return false;
             }
@@ -83,12 +75,7 @@ impl Unzstd {
 }
 
 impl Feed for Unzstd {
-    fn feed(
-        &mut self,
-        window: &mut Window,
-        raw: &mut Raw,
-        counts: &mut FeedCounts,
-    ) -> io::Result<()> {
+    fn feed(&mut self, window: &mut Window, raw: &mut Raw, counts: &mut FeedCounts) -> io::Result<()> {
         window.want(CHUNK_BYTES)?;
         if window.len() == 0 {
             raw.eof = true;
@@ -107,8 +94,7 @@ impl Feed for Unzstd {
                 if data.len() >= 8 {
                     let magic = u32::from_le_bytes([data[0], data[1], data[2], data[3]]);
                     if magic & 0xffff_fff0 == 0x184D_2A50 {
-                        let length =
-                            u32::from_le_bytes([data[4], data[5], data[6], data[7]]) as usize;
+                        let length = u32::from_le_bytes([data[4], data[5], data[6], data[7]]) as usize;
                         return self.skippable(window, magic, length);
                     }
                 }

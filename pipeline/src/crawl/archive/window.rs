@@ -22,15 +22,7 @@ pub(crate) struct Window {
 impl Window {
     pub(crate) fn new(input: ArchiveInput, first: usize, most: usize) -> Self {
         let most = most.max(64 << 10);
-        Self {
-            input,
-            buffer: vec![0; first.min(most)],
-            start: 0,
-            end: 0,
-            offset: 0,
-            eof: false,
-            most,
-        }
+        Self { input, buffer: vec![0; first.min(most)], start: 0, end: 0, offset: 0, eof: false, most }
     }
 
     pub(crate) fn data(&self) -> &[u8] {

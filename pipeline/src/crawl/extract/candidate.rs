@@ -17,13 +17,7 @@ pub enum CandidateKind {
 
 impl CandidateKind {
     /// All kinds, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 5] = [
-        Self::Image,
-        Self::ImageOnly,
-        Self::Audio,
-        Self::Video,
-        Self::Text,
-    ];
+    pub const ALL: [Self; 5] = [Self::Image, Self::ImageOnly, Self::Audio, Self::Video, Self::Text];
 
     /// cc2dataset's name of the kind.
     pub fn as_str(self) -> &'static str {

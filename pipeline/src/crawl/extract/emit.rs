@@ -7,10 +7,7 @@ use super::entities::{Place, decode};
 use super::extensions::kind_of;
 use super::links::{Base, UrlFault};
 use super::opt_out::OptOuts;
-use super::{
-    Candidate, CandidateKind, CandidateSink, ExtractOptions, ExtractStats, LicenseSource,
-    SkipReason, TextSource,
-};
+use super::{Candidate, CandidateKind, CandidateSink, ExtractOptions, ExtractStats, LicenseSource, SkipReason, TextSource};
 
 /// What is the same for all candidates of a page.
 #[derive(Debug, Default)]
@@ -103,26 +100,14 @@ impl<'s> Emitter<'s> {
     }
 
     /// Notes licence and credit of the picture at a url, for all rows that have this url.
-    pub(crate) fn add_rights(
-        &mut self,
-        raw_url: &str,
-        license: Option<&str>,
-        credit: Option<&str>,
-    ) {
+    pub(crate) fn add_rights(&mut self, raw_url: &str, license: Option<&str>, credit: Option<&str>) {
         if (license.is_some() || credit.is_some()) && self.resolve(raw_url).is_ok() {
-            self.rights
-                .entry(self.url.clone())
-                .or_insert_with(|| (license.map(str::to_owned), credit.map(str::to_owned)));
+            self.rights.entry(self.url.clone()).or_insert_with(|| (license.map(str::to_owned), credit.map(str::to_owned)));
         }
     }
 
     /// A picture with the texts that stand for it. `raw_url` and the texts are as on the page; empty texts are passed over.
-    pub(crate) fn picture(
-        &mut self,
-        raw_url: &str,
-        texts: &[(TextSource, &str)],
-        rights: Rights<'_>,
-    ) {
+    pub(crate) fn picture(&mut self, raw_url: &str, texts: &[(TextSource, &str)], rights: Rights<'_>) {
         let texted = texts.iter().any(|(_, text)| !is_blank(text));
         let all = self.options.types.has(CandidateKind::ImageOnly);
         if !texted && !all {
@@ -169,18 +154,9 @@ impl<'s> Emitter<'s> {
         }
     }
 
-    fn give_text(
-        &mut self,
-        kind: CandidateKind,
-        raw: &str,
-        source: TextSource,
-        rights: Rights<'_>,
-    ) {
+    fn give_text(&mut self, kind: CandidateKind, raw: &str, source: TextSource, rights: Rights<'_>) {
         // Taken out for the time of the call, as `give` borrows the rest.
-        let (mut text, mut decoded) = (
-            std::mem::take(&mut self.text),
-            std::mem::take(&mut self.decoded),
-        );
+        let (mut text, mut decoded) = (std::mem::take(&mut self.text), std::mem::take(&mut self.decoded));
         let tidied = tidy(raw, source.place(), &mut decoded, &mut text);
         if tidied.len() > self.options.limits.text_bytes {
             self.stats.skip(SkipReason::TextTooLong);
@@ -193,13 +169,7 @@ impl<'s> Emitter<'s> {
         self.decoded = decoded;
     }
 
-    fn give(
-        &mut self,
-        kind: CandidateKind,
-        text: &str,
-        text_source: TextSource,
-        rights: Rights<'_>,
-    ) {
+    fn give(&mut self, kind: CandidateKind, text: &str, text_source: TextSource, rights: Rights<'_>) {
         if !self.seen.first(&self.url, text, text_source) {
             self.stats.skip(SkipReason::Duplicate);
             return;
@@ -211,15 +181,9 @@ impl<'s> Emitter<'s> {
         self.given += 1;
         self.stats.give(kind);
         let facts = &self.facts;
-        let noted = if self.rights.is_empty() {
-            None
-        } else {
-            self.rights.get(&self.url)
-        };
-        let rights = Rights {
-            license: rights.license.or_else(|| noted?.0.as_deref()),
-            credit: rights.credit.or_else(|| noted?.1.as_deref()),
-        };
+        let noted = if self.rights.is_empty() { None } else { self.rights.get(&self.url) };
+        let rights =
+            Rights { license: rights.license.or_else(|| noted?.0.as_deref()), credit: rights.credit.or_else(|| noted?.1.as_deref()) };
         let (license, license_source) = match rights.license {
             Some(license) => (Some(license), Some(LicenseSource::JsonLd)),
             None => match &facts.license {
@@ -261,12 +225,7 @@ pub(crate) fn is_blank(text: &str) -> bool {
 }
 
 /// References undone, white space at the ends dropped and inside made one blank, control characters dropped.
-pub(crate) fn tidy<'a>(
-    raw: &'a str,
-    place: Place,
-    decoded: &'a mut String,
-    out: &'a mut String,
-) -> &'a str {
+pub(crate) fn tidy<'a>(raw: &'a str, place: Place, decoded: &'a mut String, out: &'a mut String) -> &'a str {
     let text = decode(raw, place, decoded).unwrap_or(raw);
     let trimmed = text.trim_matches(|c: char| c <= ' ' || c == '\u{a0}');
     if is_tidy(trimmed.as_bytes()) {

@@ -5,10 +5,8 @@ use super::CandidateKind;
 /// cc2dataset 1.5's lists.
 const AUDIO: [&str; 5] = ["ogg", "wav", "mp3", "flac", "m4a"];
 const VIDEO: [&str; 8] = ["avi", "mp4", "mkv", "webm", "mov", "mpg", "mpeg", "m4v"];
-const TEXT: [&str; 15] = [
-    "pdf", "epub", "djvu", "mobi", "doc", "docx", "rtf", "txt", "odt", "ppt", "pptx", "pages",
-    "keynote", "wps", "md",
-];
+const TEXT: [&str; 15] =
+    ["pdf", "epub", "djvu", "mobi", "doc", "docx", "rtf", "txt", "odt", "ppt", "pptx", "pages", "keynote", "wps", "md"];
 
 /// Kind by the extension of the url's path, without regard to case; query and fragment are not looked at.
 pub(crate) fn kind_of(url: &[u8]) -> Option<CandidateKind> {
@@ -18,10 +16,7 @@ pub(crate) fn kind_of(url: &[u8]) -> Option<CandidateKind> {
     let tail = &path[path.len().saturating_sub(8)..];
     let dot = memchr::memrchr(b'.', tail)?;
     let extension = &tail[dot + 1..];
-    let among = |list: &[&str]| {
-        list.iter()
-            .any(|name| name.as_bytes().eq_ignore_ascii_case(extension))
-    };
+    let among = |list: &[&str]| list.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(extension));
     // A bare host is no file: `http://example.md`.
     let file = || {
         let after_scheme = memchr::memmem::find(path, b"//").map_or(path, |at| &path[at + 2..]);

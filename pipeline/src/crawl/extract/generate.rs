@@ -23,21 +23,10 @@ pub struct GenerateWat {
 /// # Errors
 /// Those of `out`.
 pub fn generate_wat(out: &mut impl Write, what: GenerateWat) -> io::Result<(u64, Vec<u64>)> {
-    let mut writer = Records {
-        out,
-        compressor: Compressor::new(CompressionLvl::default()),
-        gzip: what.gzip,
-        raw: 0,
-        at: 0,
-        offsets: Vec::new(),
-    };
+    let mut writer =
+        Records { out, compressor: Compressor::new(CompressionLvl::default()), gzip: what.gzip, raw: 0, at: 0, offsets: Vec::new() };
     let mut random = Random(what.seed);
-    writer.record(
-        "warcinfo",
-        "",
-        "application/warc-fields",
-        b"software: generated\r\nformat: WARC File Format 1.0\r\n",
-    )?;
+    writer.record("warcinfo", "", "application/warc-fields", b"software: generated\r\nformat: WARC File Format 1.0\r\n")?;
     let mut page = 0u64;
     while writer.raw < what.raw_bytes {
         page += 1;
@@ -45,30 +34,12 @@ pub fn generate_wat(out: &mut impl Write, what: GenerateWat) -> io::Result<(u64,
         let url = match random.below(40) {
             0 => format!("http://пример{host}.example/стр/{page}"),
             1 => format!("https://Host{host}.Example:8443/a/../b;p=1/{page}?q=1#f"),
-            _ => format!(
-                "https://www.host{host}.example/{}/{}-{page}.html",
-                random.word(),
-                random.word()
-            ),
+            _ => format!("https://www.host{host}.example/{}/{}-{page}.html", random.word(), random.word()),
         };
-        writer.record(
-            "metadata",
-            &url,
-            "application/json",
-            request(&url, page).as_bytes(),
-        )?;
-        let json = if what.broken && random.below(50) == 0 {
-            broken(&mut random, &url, page)
-        } else {
-            response(&mut random, &url, page)
-        };
+        writer.record("metadata", &url, "application/json", request(&url, page).as_bytes())?;
+        let json = if what.broken && random.below(50) == 0 { broken(&mut random, &url, page) } else { response(&mut random, &url, page) };
         writer.record("metadata", &url, "application/json", json.as_bytes())?;
-        writer.record(
-            "metadata",
-            &url,
-            "application/json",
-            facts(&url, page).as_bytes(),
-        )?;
+        writer.record("metadata", &url, "application/json", facts(&url, page).as_bytes())?;
     }
     Ok((writer.raw, writer.offsets))
 }
@@ -83,18 +54,8 @@ struct Records<'o, W: Write> {
 }
 
 impl<W: Write> Records<'_, W> {
-    fn record(
-        &mut self,
-        kind: &str,
-        url: &str,
-        content_type: &str,
-        block: &[u8],
-    ) -> io::Result<()> {
-        let target = if url.is_empty() {
-            String::new()
-        } else {
-            format!("WARC-Target-URI: {url}\r\n")
-        };
+    fn record(&mut self, kind: &str, url: &str, content_type: &str, block: &[u8]) -> io::Result<()> {
+        let target = if url.is_empty() { String::new() } else { format!("WARC-Target-URI: {url}\r\n") };
         let mut record = format!(
             "WARC/1.0\r\nWARC-Type: {kind}\r\n{target}WARC-Date: 2024-05-18T01:58:10Z\r\nWARC-Record-ID: <urn:uuid:00000000-0000-4000-8000-{:012x}>\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
             self.raw & 0xffff_ffff_ffff,
@@ -110,10 +71,7 @@ impl<W: Write> Records<'_, W> {
             return self.out.write_all(&record);
         }
         let mut member = vec![0; self.compressor.gzip_compress_bound(record.len())];
-        let length = self
-            .compressor
-            .gzip_compress(&record, &mut member)
-            .map_err(|error| io::Error::other(error.to_string()))?;
+        let length = self.compressor.gzip_compress(&record, &mut member).map_err(|error| io::Error::other(error.to_string()))?;
         self.at += length as u64;
         self.out.write_all(&member[..length])
     }
@@ -145,10 +103,7 @@ impl Random {
 
     fn text(&mut self, most: u64) -> String {
         let words = 1 + self.below(most);
-        (0..words)
-            .map(|_| self.word())
-            .collect::<Vec<_>>()
-            .join(" ")
+        (0..words).map(|_| self.word()).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -233,16 +188,12 @@ fn picture_url(random: &mut Random, page: u64) -> String {
     let ascii = random.below(1000);
     match random.below(24) {
         0..=7 => format!("https://cdn{}.example.com/images/{ascii}/{n:x}.jpg", n % 40),
-        8..=11 => format!(
-            "/wp-content/uploads/2023/{:02}/{n:x}-{ascii}.png",
-            n % 12 + 1
-        ),
+        8..=11 => format!("/wp-content/uploads/2023/{:02}/{n:x}-{ascii}.png", n % 12 + 1),
         12 => format!("//static.example.net/{n:x}/{ascii}.webp?w=640&amp;h=480"),
         13 => format!("images/{n:x}.gif"),
         14 => format!("../img/{word}/{n:x}.jpg"),
         15 => format!("./{n:x}.jpg?v={page}#top"),
-        16 => "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
-            .to_owned(),
+        16 => "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7".to_owned(),
         17 => format!("http://{word}.example.org/{word} {n:x}.jpg"),
         18 => format!("?image={n:x};x=1"),
         19 => format!("  https://cdn.example.com/{n:x}.jpg "),
@@ -263,20 +214,13 @@ fn picture_url(random: &mut Random, page: u64) -> String {
                 "C:\\x.jpg",
             ])
             .to_owned(),
-        _ => format!(
-            "https://img.host{}.example/{n:x}/{:x}.jpeg",
-            n % 900,
-            random.next()
-        ),
+        _ => format!("https://img.host{}.example/{n:x}/{:x}.jpeg", n % 900, random.next()),
     }
 }
 
 fn file_url(random: &mut Random) -> String {
     let n = random.next() & 0xffff;
-    let end = random.pick(&[
-        "mp3", "mp4", "pdf", "PDF", "docx", "webm", "ogg", "md", "txt?x=1", "mp4#t=1", "m4v",
-        "flac", "pages",
-    ]);
+    let end = random.pick(&["mp3", "mp4", "pdf", "PDF", "docx", "webm", "ogg", "md", "txt?x=1", "mp4#t=1", "m4v", "flac", "pages"]);
     match random.below(3) {
         0 => format!("https://files.example.com/{n:x}.{end}"),
         1 => format!("/download/{n:x}.{end}"),
@@ -294,49 +238,22 @@ fn link(random: &mut Random, page: u64, out: &mut String) {
                 4 => "\"alt\":\"  \",".to_owned(),
                 _ => format!("\"alt\":{},", quoted(&random.text(12))),
             };
-            let title = if random.below(6) == 0 {
-                format!("\"title\":{},", quoted(&random.text(6)))
-            } else {
-                String::new()
-            };
+            let title = if random.below(6) == 0 { format!("\"title\":{},", quoted(&random.text(6))) } else { String::new() };
             if random.below(2) == 0 {
-                out.push_str(&format!(
-                    "{{{alt}{title}\"path\":\"IMG@/src\",\"url\":{url}}}"
-                ));
+                out.push_str(&format!("{{{alt}{title}\"path\":\"IMG@/src\",\"url\":{url}}}"));
             } else {
-                out.push_str(&format!(
-                    "{{\"path\":\"IMG@/src\",{title}{alt}\"url\":{url}}}"
-                ));
+                out.push_str(&format!("{{\"path\":\"IMG@/src\",{title}{alt}\"url\":{url}}}"));
             }
         }
         18..=20 => {
-            let text = if random.below(3) == 0 {
-                String::new()
-            } else {
-                format!(",\"text\":{}", quoted(&random.text(5)))
-            };
-            out.push_str(&format!(
-                "{{\"path\":\"A@/href\",\"url\":{}{text}}}",
-                quoted(&file_url(random))
-            ));
+            let text = if random.below(3) == 0 { String::new() } else { format!(",\"text\":{}", quoted(&random.text(5))) };
+            out.push_str(&format!("{{\"path\":\"A@/href\",\"url\":{}{text}}}", quoted(&file_url(random))));
         }
-        21 => out.push_str(&format!(
-            "{{\"path\":\"SCRIPT@/src\",\"url\":\"/js/{:x}.js\"}}",
-            random.next() & 0xffff
-        )),
+        21 => out.push_str(&format!("{{\"path\":\"SCRIPT@/src\",\"url\":\"/js/{:x}.js\"}}", random.next() & 0xffff)),
         22 => out.push_str("{\"path\":\"FORM@/action\",\"method\":\"post\",\"url\":\"/search\"}"),
         _ => {
-            let url = format!(
-                "/{}/{:x}/{}",
-                random.word(),
-                random.next() & 0xffff_ffff,
-                random.word()
-            );
-            out.push_str(&format!(
-                "{{\"path\":\"A@/href\",\"url\":{},\"text\":{}}}",
-                quoted(&url),
-                quoted(&random.text(7))
-            ));
+            let url = format!("/{}/{:x}/{}", random.word(), random.next() & 0xffff_ffff, random.word());
+            out.push_str(&format!("{{\"path\":\"A@/href\",\"url\":{},\"text\":{}}}", quoted(&url), quoted(&random.text(7))));
         }
     }
 }
@@ -360,36 +277,20 @@ fn response(random: &mut Random, url: &str, page: u64) -> String {
         2 => ",\"Base\":\"//[\"".to_owned(),
         _ => String::new(),
     };
-    let robots = if random.below(20) == 0 {
-        ",{\"name\":\"robots\",\"content\":\"noai, NoImageAI\"}"
-    } else {
-        ""
-    };
+    let robots = if random.below(20) == 0 { ",{\"name\":\"robots\",\"content\":\"noai, NoImageAI\"}" } else { "" };
     let head = format!(
         "\"Head\":{{\"Title\":{}{base},\"Metas\":[{{\"name\":\"HTML@/lang\",\"content\":\"en\"}},{{\"property\":\"og:image\",\"content\":\"https://cdn.example.com/og/{page}.jpg\"}}{robots}],\"Link\":[{{\"path\":\"LINK@/href\",\"url\":\"/style.css\",\"rel\":\"stylesheet\"}}]}}",
         quoted(&random.text(8))
     );
     let links = format!("\"Links\":[{links}]");
-    let html = if random.below(2) == 0 {
-        format!("{head},{links}")
-    } else {
-        format!("{links},{head}")
-    };
-    let html = if random.below(15) == 0 {
-        String::new()
-    } else {
-        format!(",\"HTML-Metadata\":{{{html}}}")
-    };
+    let html = if random.below(2) == 0 { format!("{head},{links}") } else { format!("{links},{head}") };
+    let html = if random.below(15) == 0 { String::new() } else { format!(",\"HTML-Metadata\":{{{html}}}") };
     let envelope = format!(
         "\"Envelope\":{{\"Format\":\"WARC\",\"WARC-Header-Length\":\"584\",\"WARC-Header-Metadata\":{{\"WARC-Type\":\"response\",\"WARC-Date\":\"2024-05-18T01:58:10Z\",\"Content-Length\":\"11436\",\"WARC-Target-URI\":{},\"Content-Type\":\"application/http; msgtype=response\"}},\"Payload-Metadata\":{{\"Trailing-Slop-Length\":\"4\",\"Actual-Content-Type\":\"application/http; msgtype=response\",\"HTTP-Response-Metadata\":{{\"Headers\":{{\"Content-Type\":\"text/html; charset=UTF-8\",\"Server\":\"nginx\"}},\"Headers-Length\":\"234\",\"Response-Message\":{{\"Status\":\"200\",\"Version\":\"HTTP/1.1\",\"Reason\":\"OK\"}}{html}}}}}}}",
         quoted(url)
     );
     let container = container(page);
-    if random.below(2) == 0 {
-        format!("{{{envelope},{container}}}")
-    } else {
-        format!("{{{container},{envelope}}}")
-    }
+    if random.below(2) == 0 { format!("{{{envelope},{container}}}") } else { format!("{{{container},{envelope}}}") }
 }
 
 fn container(page: u64) -> String {
@@ -422,12 +323,7 @@ fn broken(random: &mut Random, url: &str, page: u64) -> String {
         1 => whole.replacen("\"Format\":\"WARC\"", "\"Format\":NaN", 1),
         2 => whole.replacen("\"Format\":\"WARC\"", "\"Format\":\"\\ud800\"", 1),
         3 => whole.replacen("Filename", "Other", 1),
-        4 => format!(
-            "{{\"deep\":{}{},{}",
-            "[".repeat(3000),
-            "]".repeat(3000),
-            &whole[1..]
-        ),
+        4 => format!("{{\"deep\":{}{},{}", "[".repeat(3000), "]".repeat(3000), &whole[1..]),
         5 => whole.replacen("\"Links\":[", "\"Links\":[null,", 1),
         6 => whole.replacen("\"Links\":[", "\"Links\":null,\"Other\":[", 1),
         _ => "not json".to_owned(),

@@ -4,16 +4,7 @@ use std::collections::BTreeSet;
 
 /// Directives that are kept. The rest (`index`, `follow`, `max-snippet:`…) allow, or say nothing about use.
 /// `noai` and `noimageai`: DeviantArt's, taken up by img2dataset; the others: Google's robots meta tag specification.
-const KEPT: [&str; 8] = [
-    "none",
-    "noindex",
-    "noimageindex",
-    "noai",
-    "noimageai",
-    "nofollow",
-    "noarchive",
-    "nosnippet",
-];
+const KEPT: [&str; 8] = ["none", "noindex", "noimageindex", "noai", "noimageai", "nofollow", "noarchive", "nosnippet"];
 
 /// Collects directives from all places of a page.
 #[derive(Debug, Default)]
@@ -70,12 +61,5 @@ impl OptOuts {
 
 /// Directives that have a colon of their own.
 fn takes_value(word: &str) -> bool {
-    [
-        "unavailable_after",
-        "max-snippet",
-        "max-image-preview",
-        "max-video-preview",
-    ]
-    .iter()
-    .any(|name| name.eq_ignore_ascii_case(word.trim()))
+    ["unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"].iter().any(|name| name.eq_ignore_ascii_case(word.trim()))
 }

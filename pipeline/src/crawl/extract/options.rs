@@ -32,9 +32,7 @@ impl Types {
 
     /// Whether the set asks for links to files.
     pub const fn files(self) -> bool {
-        self.has(CandidateKind::Audio)
-            || self.has(CandidateKind::Video)
-            || self.has(CandidateKind::Text)
+        self.has(CandidateKind::Audio) || self.has(CandidateKind::Video) || self.has(CandidateKind::Text)
     }
 }
 

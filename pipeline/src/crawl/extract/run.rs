@@ -1,8 +1,6 @@
 //! A whole file at a time.
 
-use crate::crawl::archive::{
-    ArchiveInput, Container, HttpResponse, Record, RecordKind, RecordReader,
-};
+use crate::crawl::archive::{ArchiveInput, Container, HttpResponse, Record, RecordKind, RecordReader};
 
 use super::emit::Emitter;
 use super::html::{PageInput, page};
@@ -28,28 +26,16 @@ pub fn extract_archive(
     let mut emitter = Emitter::new(options, sink);
     match reader.format().container {
         Container::Wacz => {
-            return Err(ExtractError::Unknown {
-                name: name.to_owned(),
-            });
+            return Err(ExtractError::Unknown { name: name.to_owned() });
         }
         Container::Html => {
             let Some(bytes) = reader.read_rest(options.limits.html_bytes)? else {
-                return Err(ExtractError::PageTooLarge {
-                    name: name.to_owned(),
-                    limit: options.limits.html_bytes,
-                });
+                return Err(ExtractError::PageTooLarge { name: name.to_owned(), limit: options.limits.html_bytes });
             };
             emitter.stats.records += 1;
             if options.compat.is_none() {
                 page(
-                    &PageInput {
-                        bytes: &bytes,
-                        content_type: None,
-                        url: name,
-                        warc_file: Some(name),
-                        warc_offset: None,
-                        warc_date: None,
-                    },
+                    &PageInput { bytes: &bytes, content_type: None, url: name, warc_file: Some(name), warc_offset: None, warc_date: None },
                     None,
                     &mut emitter,
                 );
@@ -61,13 +47,8 @@ pub fn extract_archive(
                 emitter.stats.records += 1;
                 one(&record, name, &mut wat, &mut emitter);
             }
-            if reader.format().container == Container::Unknown
-                && emitter.stats.records == 0
-                && reader.stats().bytes_read > 0
-            {
-                return Err(ExtractError::Unknown {
-                    name: name.to_owned(),
-                });
+            if reader.format().container == Container::Unknown && emitter.stats.records == 0 && reader.stats().bytes_read > 0 {
+                return Err(ExtractError::Unknown { name: name.to_owned() });
             }
         }
     }
@@ -78,9 +59,7 @@ pub fn extract_archive(
 fn one(record: &Record<'_>, name: &str, wat: &mut Wat, emitter: &mut Emitter<'_>) {
     match record.kind {
         RecordKind::Metadata => wat.record(record.payload, emitter),
-        RecordKind::Response | RecordKind::Resource if emitter.options.compat.is_none() => {
-            response(record, name, emitter)
-        }
+        RecordKind::Response | RecordKind::Resource if emitter.options.compat.is_none() => response(record, name, emitter),
         _ => emitter.stats.skip(SkipReason::NotAPage),
     }
 }
@@ -95,15 +74,8 @@ fn response(record: &Record<'_>, name: &str, emitter: &mut Emitter<'_>) {
         Some(http) => http.header("Content-Type"),
         None => record.content_type(),
     };
-    let status_good = http
-        .as_ref()
-        .is_none_or(|http| (200..300).contains(&http.status));
-    if !status_good
-        || !is_html(
-            content_type.as_deref(),
-            http.as_ref().map_or(&*record.payload, |http| http.raw_body),
-        )
-    {
+    let status_good = http.as_ref().is_none_or(|http| (200..300).contains(&http.status));
+    if !status_good || !is_html(content_type.as_deref(), http.as_ref().map_or(&*record.payload, |http| http.raw_body)) {
         emitter.stats.skip(SkipReason::NotAPage);
         return;
     }
@@ -139,30 +111,12 @@ fn response(record: &Record<'_>, name: &str, emitter: &mut Emitter<'_>) {
 
 /// Whether a body is a page: by its type, or, where the type is missing or says nothing, by how it begins.
 fn is_html(content_type: Option<&str>, body: &[u8]) -> bool {
-    let essence = content_type
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
         "text/html" | "application/xhtml+xml" | "application/vnd.wap.xhtml+xml" => true,
         "" | "unk" | "unknown/unknown" | "application/unknown" | "*/*" | "no-type" => {
-            let head = body[..body.len().min(512)]
-                .trim_ascii_start()
-                .to_ascii_lowercase();
-            [
-                &b"<!doctype html"[..],
-                b"<html",
-                b"<head",
-                b"<body",
-                b"<!--",
-                b"<title",
-                b"<meta",
-            ]
-            .iter()
-            .any(|start| head.starts_with(start))
+            let head = body[..body.len().min(512)].trim_ascii_start().to_ascii_lowercase();
+            [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<!--", b"<title", b"<meta"].iter().any(|start| head.starts_with(start))
         }
         _ => false,
     }

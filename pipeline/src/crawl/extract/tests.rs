@@ -16,21 +16,13 @@ pub(crate) fn input(bytes: &[u8]) -> ArchiveInput {
 }
 
 pub(crate) fn all() -> ExtractOptions {
-    ExtractOptions {
-        types: CandidateKind::ALL.into_iter().collect(),
-        ..ExtractOptions::default()
-    }
+    ExtractOptions { types: CandidateKind::ALL.into_iter().collect(), ..ExtractOptions::default() }
 }
 
 pub(crate) fn rows(bytes: &[u8], options: &ExtractOptions) -> (Vec<Row>, ExtractStats) {
     let mut rows = Vec::new();
     let stats = extract_archive(input(bytes), "test", options, &mut |c: &Candidate<'_>| {
-        rows.push((
-            c.kind,
-            c.url.to_owned(),
-            c.text.to_owned(),
-            c.text_source.as_str(),
-        ));
+        rows.push((c.kind, c.url.to_owned(), c.text.to_owned(), c.text_source.as_str()));
     })
     .unwrap();
     (rows, stats)
@@ -46,14 +38,7 @@ pub(crate) fn page_rows(html: &str, options: &ExtractOptions) -> Vec<Row> {
         warc_offset: None,
         warc_date: None,
     };
-    extract_html(&page, options, &mut |c: &Candidate<'_>| {
-        rows.push((
-            c.kind,
-            c.url.to_owned(),
-            c.text.to_owned(),
-            c.text_source.as_str(),
-        ))
-    });
+    extract_html(&page, options, &mut |c: &Candidate<'_>| rows.push((c.kind, c.url.to_owned(), c.text.to_owned(), c.text_source.as_str())));
     rows
 }
 
@@ -65,5 +50,6 @@ pub(crate) fn wat(html_metadata: &str) -> Vec<u8> {
 }
 
 pub(crate) fn wat_json(json: &str) -> Vec<u8> {
-    format!("WARC/1.0\r\nWARC-Type: metadata\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}\r\n\r\n", json.len()).into_bytes()
+    format!("WARC/1.0\r\nWARC-Type: metadata\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}\r\n\r\n", json.len())
+        .into_bytes()
 }

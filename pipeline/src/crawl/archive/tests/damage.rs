@@ -12,9 +12,7 @@ fn a_damaged_byte_costs_its_own_record() {
     let mut place = 7usize;
     let mut lost_most = 0;
     for round in 0..3000u32 {
-        place = place
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        place = place.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let at = (place >> 20) % bytes.len();
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << (round % 8);
@@ -29,17 +27,11 @@ fn a_damaged_byte_costs_its_own_record() {
 
 #[test]
 fn a_damaged_byte_in_a_plain_file_costs_at_most_its_own_record_and_one_more() {
-    let bytes: Vec<u8> = (0..60)
-        .flat_map(|i| {
-            super::write::record("response", &format!("http://example.com/{i}"), &[b'x'; 300])
-        })
-        .collect();
+    let bytes: Vec<u8> = (0..60).flat_map(|i| super::write::record("response", &format!("http://example.com/{i}"), &[b'x'; 300])).collect();
     let (all, _) = urls(&bytes);
     let mut place = 11usize;
     for round in 0..3000u32 {
-        place = place
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        place = place.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let at = (place >> 20) % bytes.len();
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << (round % 8);
@@ -54,17 +46,8 @@ fn a_cut_file_gives_all_that_is_whole() {
     let (bytes, offsets) = warc_gz(12);
     for cut in 0..bytes.len() {
         let (found, _) = urls(&bytes[..cut]);
-        let whole = offsets
-            .iter()
-            .skip(1)
-            .chain([&bytes.len()])
-            .filter(|end| **end <= cut)
-            .count();
-        assert!(
-            found.len() >= whole,
-            "cut at {cut}: {} of {whole}",
-            found.len()
-        );
+        let whole = offsets.iter().skip(1).chain([&bytes.len()]).filter(|end| **end <= cut).count();
+        assert!(found.len() >= whole, "cut at {cut}: {} of {whole}", found.len());
     }
 }
 

@@ -4,16 +4,10 @@ use crate::crawl::archive::*;
 
 /// Folder of the shared test data, or `None` with a loud word about it.
 pub(crate) fn shared(part: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TROMMEL_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("TROMMEL_SHARED").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
     let path = root.join("fixtures").join(part);
     if !path.exists() {
-        eprintln!(
-            "SKIPPED: {} is not there; set TROMMEL_SHARED",
-            path.display()
-        );
+        eprintln!("SKIPPED: {} is not there; set TROMMEL_SHARED", path.display());
         return None;
     }
     Some(path)
@@ -23,9 +17,7 @@ pub(crate) fn shared(part: &str) -> Option<PathBuf> {
 #[test]
 fn every_record_that_warcio_reads_is_read() {
     let Some(fixtures) = shared("") else { return };
-    let expected =
-        std::fs::read_to_string(fixtures.join("warc-malformed/EXPECTED-by-warcio-1.8.jsonl"))
-            .unwrap();
+    let expected = std::fs::read_to_string(fixtures.join("warc-malformed/EXPECTED-by-warcio-1.8.jsonl")).unwrap();
     let (mut files, mut theirs_total, mut ours_total) = (0, 0, 0);
     for line in expected.lines() {
         let expected: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -34,17 +26,8 @@ fn every_record_that_warcio_reads_is_read() {
         if !path.exists() {
             continue;
         }
-        let theirs: Vec<&str> = expected["records"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|kind| kind.as_str().unwrap())
-            .collect();
-        let reader = RecordReader::new(
-            Box::new(std::fs::File::open(&path).unwrap()),
-            name,
-            ArchiveLimits::default(),
-        );
+        let theirs: Vec<&str> = expected["records"].as_array().unwrap().iter().map(|kind| kind.as_str().unwrap()).collect();
+        let reader = RecordReader::new(Box::new(std::fs::File::open(&path).unwrap()), name, ArchiveLimits::default());
         let mut reader = match reader {
             Ok(reader) => reader,
             Err(error) => {
@@ -65,13 +48,7 @@ fn every_record_that_warcio_reads_is_read() {
         files += 1;
         theirs_total += theirs.len();
         ours_total += ours.len();
-        assert!(
-            ours.len() >= theirs.len(),
-            "{name}: {} of {} records; {:?}",
-            ours.len(),
-            theirs.len(),
-            reader.stats()
-        );
+        assert!(ours.len() >= theirs.len(), "{name}: {} of {} records; {:?}", ours.len(), theirs.len(), reader.stats());
         if expected["error"].is_null() && expected["warnings"] == 0 && !name.contains("arc/") {
             let names: Vec<String> = theirs
                 .iter()
@@ -84,12 +61,7 @@ fn every_record_that_warcio_reads_is_read() {
             assert_eq!(ours, names, "{name}");
         }
         if !expected["error"].is_null() || reader.stats().broken > 0 {
-            eprintln!(
-                "{name}: {} (warcio {}), {:?}",
-                ours.len(),
-                theirs.len(),
-                reader.stats()
-            );
+            eprintln!("{name}: {} (warcio {}), {:?}", ours.len(), theirs.len(), reader.stats());
         }
     }
     eprintln!("{files} files, {ours_total} records (warcio {theirs_total})");
@@ -102,19 +74,9 @@ fn the_common_crawl_excerpt_is_read_whole() {
     let Some(folder) = shared("warc-commoncrawl-2016-50") else {
         return;
     };
-    for name in [
-        "sample.warc",
-        "sample.warc.gz",
-        "sample.wat",
-        "sample.wat.gz",
-        "sample.wet.gz",
-    ] {
-        let mut reader = RecordReader::new(
-            Box::new(std::fs::File::open(folder.join(name)).unwrap()),
-            name,
-            ArchiveLimits::default(),
-        )
-        .unwrap();
+    for name in ["sample.warc", "sample.warc.gz", "sample.wat", "sample.wat.gz", "sample.wet.gz"] {
+        let mut reader =
+            RecordReader::new(Box::new(std::fs::File::open(folder.join(name)).unwrap()), name, ArchiveLimits::default()).unwrap();
         let mut n = 0;
         while reader.next().unwrap().is_some() {
             n += 1;
@@ -123,19 +85,12 @@ fn the_common_crawl_excerpt_is_read_whole() {
             let bytes = std::fs::read(folder.join(name)).unwrap();
             let text = if name.ends_with("gz") {
                 let mut out = Vec::new();
-                std::io::Read::read_to_end(
-                    &mut flate2::read::MultiGzDecoder::new(&bytes[..]),
-                    &mut out,
-                )
-                .unwrap();
+                std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(&bytes[..]), &mut out).unwrap();
                 out
             } else {
                 bytes
             };
-            String::from_utf8_lossy(&text)
-                .lines()
-                .filter(|line| *line == "WARC/1.0")
-                .count()
+            String::from_utf8_lossy(&text).lines().filter(|line| *line == "WARC/1.0").count()
         };
         eprintln!("{name}: {n} of {in_file} records, {:?}", reader.stats());
         assert_eq!(n, in_file, "{name}: {:?}", reader.stats());

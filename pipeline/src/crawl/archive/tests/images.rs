@@ -25,31 +25,13 @@ fn records() -> Vec<Vec<u8>> {
 }
 
 fn check(images: &ArchiveImages, page: bool) {
-    for url in [
-        "http://a/x.png",
-        "HTTP://A/x.png#f",
-        "http://a/old",
-        "http://a/again",
-    ] {
+    for url in ["http://a/x.png", "HTTP://A/x.png#f", "http://a/old", "http://a/again"] {
         let response = images.get(url).unwrap_or_else(|| panic!("{url}"));
-        assert_eq!(
-            (
-                response.status,
-                response.body.as_slice(),
-                response.url.as_str()
-            ),
-            (200, &b"PIXELS"[..], "http://a/x.png"),
-            "{url}"
-        );
+        assert_eq!((response.status, response.body.as_slice(), response.url.as_str()), (200, &b"PIXELS"[..], "http://a/x.png"), "{url}");
         assert_eq!(response.header("content-type"), Some("image/png"));
     }
     assert_eq!(images.get("http://a/r.jpg").unwrap().body, b"JPG");
-    for url in [
-        "http://a/loop",
-        "http://a/gone",
-        "http://a/nowhere",
-        "nonsense",
-    ] {
+    for url in ["http://a/loop", "http://a/gone", "http://a/nowhere", "nonsense"] {
         assert_eq!(images.get(url), None, "{url}");
     }
     assert_eq!(images.get("http://a/page").is_some(), page);
@@ -59,10 +41,7 @@ fn check(images: &ArchiveImages, page: bool) {
 fn responses_are_found_by_url_in_every_packing() {
     let plain = records().concat();
     let members: Vec<u8> = records().iter().flat_map(|record| gzip(record)).collect();
-    let frames: Vec<u8> = records()
-        .iter()
-        .flat_map(|record| zstd::encode_all(&record[..], 3).unwrap())
-        .collect();
+    let frames: Vec<u8> = records().iter().flat_map(|record| zstd::encode_all(&record[..], 3).unwrap()).collect();
     for bytes in [&plain, &members, &frames] {
         let file = file(bytes);
         let images = ArchiveImages::open(&[file.path()], ArchiveLimits::default()).unwrap();
@@ -81,42 +60,26 @@ fn responses_are_found_by_url_in_every_packing() {
 #[test]
 fn a_wacz_is_read_stored_or_deflated() {
     let members: Vec<u8> = records().iter().flat_map(|record| gzip(record)).collect();
-    for method in [
-        zip::CompressionMethod::Stored,
-        zip::CompressionMethod::Deflated,
-    ] {
+    for method in [zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated] {
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         let options = zip::write::SimpleFileOptions::default().compression_method(method);
         for name in ["datapackage.json", "archive/a.warc.gz", "indexes/x.cdx"] {
             zip.start_file(name, options).unwrap();
-            zip.write_all(if name.starts_with("archive") {
-                &members
-            } else {
-                b"{}"
-            })
-            .unwrap();
+            zip.write_all(if name.starts_with("archive") { &members } else { b"{}" }).unwrap();
         }
         let file = file(&zip.finish().unwrap().into_inner());
         let images = ArchiveImages::open(&[file.path()], ArchiveLimits::default()).unwrap();
         check(&images, true);
-        let mut wacz =
-            open_wacz(file.reopen().unwrap(), "x.wacz", &ArchiveLimits::default()).unwrap();
+        let mut wacz = open_wacz(file.reopen().unwrap(), "x.wacz", &ArchiveLimits::default()).unwrap();
         assert_eq!(wacz.members().collect::<Vec<_>>(), ["archive/a.warc.gz"]);
-        let mut reader =
-            RecordReader::new(wacz.open(0).unwrap(), "a", ArchiveLimits::default()).unwrap();
+        let mut reader = RecordReader::new(wacz.open(0).unwrap(), "a", ArchiveLimits::default()).unwrap();
         let mut n = 0;
         while reader.next().unwrap().is_some() {
             n += 1;
         }
         assert_eq!(n, records().len());
-        let small = ArchiveLimits {
-            wacz_bytes: 10,
-            ..ArchiveLimits::default()
-        };
-        assert!(matches!(
-            open_wacz(file.reopen().unwrap(), "x.wacz", &small),
-            Err(ArchiveError::Limit { .. })
-        ));
+        let small = ArchiveLimits { wacz_bytes: 10, ..ArchiveLimits::default() };
+        assert!(matches!(open_wacz(file.reopen().unwrap(), "x.wacz", &small), Err(ArchiveError::Limit { .. })));
     }
 }
 
@@ -129,13 +92,7 @@ fn many_threads_may_ask() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for i in 0..50 {
-                    assert_eq!(
-                        images
-                            .get(&format!("http://example.com/{i}"))
-                            .unwrap()
-                            .status,
-                        200
-                    );
+                    assert_eq!(images.get(&format!("http://example.com/{i}")).unwrap().status, 200);
                 }
             });
         }

@@ -37,11 +37,7 @@ pub(crate) fn warc_gz(n: usize) -> (Vec<u8>, Vec<usize>) {
             })
             .collect();
         offsets.push(out.len());
-        out.extend(gzip(&record(
-            "response",
-            &format!("http://example.com/{i}"),
-            &http(200, "Content-Type: image/png\r\n", &body),
-        )));
+        out.extend(gzip(&record("response", &format!("http://example.com/{i}"), &http(200, "Content-Type: image/png\r\n", &body))));
     }
     (out, offsets)
 }

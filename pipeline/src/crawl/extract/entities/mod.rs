@@ -69,11 +69,7 @@ fn reference(rest: &str, place: Place) -> Option<(Decoded, usize)> {
 
 fn named(rest: &str, place: Place) -> Option<(Decoded, usize)> {
     let bytes = &rest.as_bytes()[1..];
-    let run = bytes
-        .iter()
-        .take(NAME_BYTES + 1)
-        .take_while(|byte| byte.is_ascii_alphanumeric())
-        .count();
+    let run = bytes.iter().take(NAME_BYTES + 1).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     if bytes.get(run) == Some(&b';')
         && let Ok(at) = NAMED.binary_search_by(|(name, _, _)| name.as_bytes().cmp(&bytes[..run]))
     {
@@ -85,9 +81,7 @@ fn named(rest: &str, place: Place) -> Option<(Decoded, usize)> {
             && NAMED[at].1
         {
             let next = bytes.get(length);
-            if place == Place::Attribute
-                && next.is_some_and(|byte| *byte == b'=' || byte.is_ascii_alphanumeric())
-            {
+            if place == Place::Attribute && next.is_some_and(|byte| *byte == b'=' || byte.is_ascii_alphanumeric()) {
                 return None;
             }
             return Some((Decoded::Text(NAMED[at].2), length + 1));
@@ -97,17 +91,10 @@ fn named(rest: &str, place: Place) -> Option<(Decoded, usize)> {
 }
 
 fn numeric(bytes: &[u8]) -> Option<(char, usize)> {
-    let (radix, start) = if matches!(bytes.get(2), Some(b'x' | b'X')) {
-        (16, 3)
-    } else {
-        (10, 2)
-    };
+    let (radix, start) = if matches!(bytes.get(2), Some(b'x' | b'X')) { (16, 3) } else { (10, 2) };
     let mut code = 0u32;
     let mut at = start;
-    while let Some(digit) = bytes
-        .get(at)
-        .and_then(|byte| char::from(*byte).to_digit(radix))
-    {
+    while let Some(digit) = bytes.get(at).and_then(|byte| char::from(*byte).to_digit(radix)) {
         code = code.saturating_mul(radix).saturating_add(digit);
         at += 1;
     }
@@ -127,8 +114,8 @@ fn numeric(bytes: &[u8]) -> Option<(char, usize)> {
 }
 
 static WINDOWS_1252: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
-    '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’', '“', '”', '•', '–',
+    '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
 #[cfg(test)]
@@ -139,16 +126,12 @@ mod tests {
 
     fn attribute(text: &str) -> String {
         let mut out = String::new();
-        decode(text, Place::Attribute, &mut out)
-            .unwrap_or(text)
-            .to_owned()
+        decode(text, Place::Attribute, &mut out).unwrap_or(text).to_owned()
     }
 
     fn text(text: &str) -> String {
         let mut out = String::new();
-        decode(text, Place::Text, &mut out)
-            .unwrap_or(text)
-            .to_owned()
+        decode(text, Place::Text, &mut out).unwrap_or(text).to_owned()
     }
 
     #[test]

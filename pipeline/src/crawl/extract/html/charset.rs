@@ -12,24 +12,14 @@ const DETECT_BYTES: usize = 256 << 10;
 
 /// Decodes a page: byte order mark, then `charset` of the `Content-Type` header, then `meta` elements in the first 64 KiB, then UTF-8 if
 /// the bytes are UTF-8, then what `chardetng` finds likely. Never fails; what cannot be decoded becomes U+FFFD.
-pub fn decode_html<'a>(
-    bytes: &'a [u8],
-    content_type: Option<&str>,
-) -> (Cow<'a, str>, &'static Encoding) {
+pub fn decode_html<'a>(bytes: &'a [u8], content_type: Option<&str>) -> (Cow<'a, str>, &'static Encoding) {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
-        return (
-            encoding.decode_without_bom_handling(&bytes[mark..]).0,
-            encoding,
-        );
+        return (encoding.decode_without_bom_handling(&bytes[mark..]).0, encoding);
     }
     let declared = content_type
         .and_then(charset_parameter)
         .and_then(|label| Encoding::for_label(label.as_bytes()))
-        .or_else(|| {
-            PRESCAN_BYTES
-                .iter()
-                .find_map(|most| prescan(&bytes[..bytes.len().min(*most)]))
-        });
+        .or_else(|| PRESCAN_BYTES.iter().find_map(|most| prescan(&bytes[..bytes.len().min(*most)])));
     let encoding = match declared {
         Some(encoding) => encoding,
         None => {
@@ -52,10 +42,7 @@ fn detect(bytes: &[u8]) -> &'static Encoding {
 pub(crate) fn charset_parameter(content_type: &str) -> Option<&str> {
     let mut rest = content_type;
     loop {
-        let at = rest
-            .as_bytes()
-            .windows(7)
-            .position(|window| window.eq_ignore_ascii_case(b"charset"))?;
+        let at = rest.as_bytes().windows(7).position(|window| window.eq_ignore_ascii_case(b"charset"))?;
         rest = rest.get(at + 7..)?.trim_start();
         let Some(value) = rest.strip_prefix('=') else {
             continue;
@@ -63,17 +50,10 @@ pub(crate) fn charset_parameter(content_type: &str) -> Option<&str> {
         let value = value.trim_start();
         for quote in ['"', '\''] {
             if let Some(inner) = value.strip_prefix(quote) {
-                return inner
-                    .split(quote)
-                    .next()
-                    .map(str::trim)
-                    .filter(|_| inner.contains(quote));
+                return inner.split(quote).next().map(str::trim).filter(|_| inner.contains(quote));
             }
         }
-        return value
-            .split(|c: char| c == ';' || c.is_ascii_whitespace())
-            .next()
-            .filter(|value| !value.is_empty());
+        return value.split(|c: char| c == ';' || c.is_ascii_whitespace()).next().filter(|value| !value.is_empty());
     }
 }
 
@@ -92,22 +72,15 @@ pub(crate) fn prescan(bytes: &[u8]) -> Option<&'static Encoding> {
         if rest.starts_with(b"<!--") {
             // `<!-->` is a whole comment.
             at += 2 + memchr::memmem::find(&rest[2..], b"-->").map_or(rest.len(), |end| end + 3);
-        } else if rest.len() > 5
-            && rest[..5].eq_ignore_ascii_case(b"<meta")
-            && matches!(rest[5], b'\t' | b'\n' | 0xc | b'\r' | b' ' | b'/')
+        } else if rest.len() > 5 && rest[..5].eq_ignore_ascii_case(b"<meta") && matches!(rest[5], b'\t' | b'\n' | 0xc | b'\r' | b' ' | b'/')
         {
             at += 5;
             if let Some(encoding) = meta(bytes, &mut at) {
                 return Some(encoding);
             }
-        } else if rest.len() > 2
-            && rest[0] == b'<'
-            && (rest[1].is_ascii_alphabetic() || (rest[1] == b'/' && rest[2].is_ascii_alphabetic()))
+        } else if rest.len() > 2 && rest[0] == b'<' && (rest[1].is_ascii_alphabetic() || (rest[1] == b'/' && rest[2].is_ascii_alphabetic()))
         {
-            at += rest
-                .iter()
-                .position(|byte| matches!(byte, b'\t' | b'\n' | 0xc | b'\r' | b' ' | b'>'))
-                .unwrap_or(rest.len());
+            at += rest.iter().position(|byte| matches!(byte, b'\t' | b'\n' | 0xc | b'\r' | b' ' | b'>')).unwrap_or(rest.len());
             while attribute(bytes, &mut at).is_some() {}
         } else if rest.len() > 1 && rest[0] == b'<' && matches!(rest[1], b'!' | b'/' | b'?') {
             at += memchr::memchr(b'>', rest).map_or(rest.len(), |end| end + 1);
@@ -131,9 +104,7 @@ fn meta(bytes: &[u8], at: &mut usize) -> Option<&'static Encoding> {
             b"http-equiv" => pragma |= value == b"content-type",
             b"content" if charset.is_none() => {
                 let text = String::from_utf8_lossy(&value).into_owned();
-                if let Some(encoding) =
-                    charset_parameter(&text).and_then(|label| Encoding::for_label(label.as_bytes()))
-                {
+                if let Some(encoding) = charset_parameter(&text).and_then(|label| Encoding::for_label(label.as_bytes())) {
                     charset = Some(Some(encoding));
                     need_pragma = Some(true);
                 }
@@ -163,10 +134,7 @@ fn meta(bytes: &[u8], at: &mut usize) -> Option<&'static Encoding> {
 /// The standard's *get an attribute*: name and value in lower case.
 fn attribute(bytes: &[u8], at: &mut usize) -> Option<(Vec<u8>, Vec<u8>)> {
     let space = |byte: u8| matches!(byte, b'\t' | b'\n' | 0xc | b'\r' | b' ');
-    while bytes
-        .get(*at)
-        .is_some_and(|byte| space(*byte) || *byte == b'/')
-    {
+    while bytes.get(*at).is_some_and(|byte| space(*byte) || *byte == b'/') {
         *at += 1;
     }
     let first = *bytes.get(*at)?;
@@ -237,18 +205,8 @@ mod tests {
     fn the_order_is_mark_header_meta_guess() {
         let page = b"<meta charset=windows-1251>\xef\xf0\xe8";
         assert_eq!(decode_html(page, None).0, "<meta charset=windows-1251>при");
-        assert_eq!(
-            decode_html(b"\xe9", Some("text/html; charset=\"iso-8859-1\"")).0,
-            "é"
-        );
-        assert_eq!(
-            decode_html(
-                b"\xef\xbb\xbf\xc3\xa9",
-                Some("text/html; charset=iso-8859-1")
-            )
-            .0,
-            "é"
-        );
+        assert_eq!(decode_html(b"\xe9", Some("text/html; charset=\"iso-8859-1\"")).0, "é");
+        assert_eq!(decode_html(b"\xef\xbb\xbf\xc3\xa9", Some("text/html; charset=iso-8859-1")).0, "é");
         assert_eq!(decode_html("é".as_bytes(), None).0, "é");
         assert_eq!(decode_html(b"\xff\xfea\0", None).0, "a");
     }

@@ -19,18 +19,10 @@ pub(crate) struct ImageObject {
 pub(crate) fn image_objects(block: &str) -> Option<Vec<ImageObject>> {
     // Some pages wrap the block in a comment or CDATA.
     let block = block.trim();
-    let block = block
-        .strip_prefix("<!--")
-        .and_then(|inner| inner.strip_suffix("-->"))
-        .unwrap_or(block);
+    let block = block.strip_prefix("<!--").and_then(|inner| inner.strip_suffix("-->")).unwrap_or(block);
     let block = block.trim().trim_start_matches("//").trim();
-    let block = block.strip_prefix("<![CDATA[").map_or(block, |inner| {
-        inner
-            .trim_end()
-            .trim_end_matches("]]>")
-            .trim_end()
-            .trim_end_matches("//")
-    });
+    let block =
+        block.strip_prefix("<![CDATA[").map_or(block, |inner| inner.trim_end().trim_end_matches("]]>").trim_end().trim_end_matches("//"));
     let value: Value = serde_json::from_str(block.trim().trim_end_matches(';')).ok()?;
     let mut objects = Vec::new();
     // A list instead of recursion: serde_json bounds the depth, and this does not depend on it.
@@ -40,22 +32,13 @@ pub(crate) fn image_objects(block: &str) -> Option<Vec<ImageObject>> {
             Value::Array(items) => todo.extend(items.iter().rev()),
             Value::Object(fields) => {
                 if is_image(fields.get("@type")) && objects.len() < MOST {
-                    let text_of = |names: &[&str]| {
-                        names
-                            .iter()
-                            .find_map(|name| fields.get(*name).and_then(text))
-                    };
+                    let text_of = |names: &[&str]| names.iter().find_map(|name| fields.get(*name).and_then(text));
                     if let Some(url) = text_of(&["contentUrl", "url"]) {
                         objects.push(ImageObject {
                             url,
                             text: text_of(&["caption", "name", "description"]).unwrap_or_default(),
                             license: text_of(&["license"]),
-                            credit: text_of(&[
-                                "creditText",
-                                "creator",
-                                "author",
-                                "copyrightNotice",
-                            ]),
+                            credit: text_of(&["creditText", "creator", "author", "copyrightNotice"]),
                         });
                     }
                 }
@@ -69,14 +52,8 @@ pub(crate) fn image_objects(block: &str) -> Option<Vec<ImageObject>> {
 }
 
 fn is_image(kind: Option<&Value>) -> bool {
-    let named = |value: &Value| {
-        value.as_str().is_some_and(|name| {
-            matches!(
-                name.rsplit(['/', ':']).next(),
-                Some("ImageObject" | "Photograph")
-            )
-        })
-    };
+    let named =
+        |value: &Value| value.as_str().is_some_and(|name| matches!(name.rsplit(['/', ':']).next(), Some("ImageObject" | "Photograph")));
     match kind {
         Some(Value::Array(kinds)) => kinds.iter().any(named),
         Some(kind) => named(kind),
@@ -88,9 +65,7 @@ fn is_image(kind: Option<&Value>) -> bool {
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
-        Value::Object(fields) => ["name", "@value", "@id", "url"]
-            .iter()
-            .find_map(|name| fields.get(*name)?.as_str().map(str::to_owned)),
+        Value::Object(fields) => ["name", "@value", "@id", "url"].iter().find_map(|name| fields.get(*name)?.as_str().map(str::to_owned)),
         Value::Array(items) => items.iter().find_map(|item| match item {
             Value::Array(_) => None,
             other => text(other),

@@ -7,9 +7,7 @@ use crate::crawl::archive::HttpResponse;
 use crate::crawl::extract::emit::{Emitter, Rights, tidied};
 use crate::crawl::extract::entities::{Place, decode};
 use crate::crawl::extract::run::header_opt_outs;
-use crate::crawl::extract::{
-    CandidateSink, ExtractOptions, ExtractStats, LicenseSource, SkipReason, TextSource,
-};
+use crate::crawl::extract::{CandidateSink, ExtractOptions, ExtractStats, LicenseSource, SkipReason, TextSource};
 
 /// A page and where it comes from.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +34,7 @@ pub(crate) type PageInput<'a> = Page<'a>;
 /// let page = Page { bytes: b"<img src=a.jpg alt='A cat'>", content_type: None, url: "https://example.com/", warc_file: None, warc_offset: None, warc_date: None };
 /// let stats = extract_html(&page, &ExtractOptions::default(), &mut |candidate: &Candidate<'_>| urls.push(candidate.url.to_owned()));
 /// ```
-pub fn extract_html(
-    page: &Page<'_>,
-    options: &ExtractOptions,
-    sink: &mut dyn CandidateSink,
-) -> ExtractStats {
+pub fn extract_html(page: &Page<'_>, options: &ExtractOptions, sink: &mut dyn CandidateSink) -> ExtractStats {
     let mut emitter = Emitter::new(options, sink);
     emitter.stats.records = 1;
     if options.compat.is_none() {
@@ -72,37 +66,28 @@ pub(crate) fn page(page: &Page<'_>, http: Option<&HttpResponse<'_>>, emitter: &m
     let facts = &mut emitter.facts;
     facts.url.clear();
     match found.canonical {
-        Some(canonical) if !is_web(page.url) && is_web(canonical) => facts.url.push_str(
-            &tidied(canonical, Place::Attribute, options.limits.url_bytes).unwrap_or_default(),
-        ),
+        Some(canonical) if !is_web(page.url) && is_web(canonical) => {
+            facts.url.push_str(&tidied(canonical, Place::Attribute, options.limits.url_bytes).unwrap_or_default())
+        }
         _ => facts.url.push_str(page.url),
     }
-    facts.title = found
-        .title
-        .and_then(|title| tidied(title, Place::Text, most));
+    facts.title = found.title.and_then(|title| tidied(title, Place::Text, most));
     facts.lang = found
         .lang
         .and_then(|lang| tidied(lang, Place::Attribute, 64))
-        .or_else(|| {
-            http.and_then(|http| http.header("Content-Language"))
-                .and_then(|lang| tidied(&lang, Place::Attribute, 64))
-        });
+        .or_else(|| http.and_then(|http| http.header("Content-Language")).and_then(|lang| tidied(&lang, Place::Attribute, 64)));
     facts.warc_file = page.warc_file.map(str::to_owned);
     facts.warc_offset = page.warc_offset;
     facts.warc_date = page.warc_date.map(str::to_owned);
     facts.license = None;
     facts.robots = emitter.opt_outs.joined();
     let mut decoded = String::new();
-    let base = found
-        .base
-        .map(|base| decode(base, Place::Attribute, &mut decoded).unwrap_or(base));
+    let base = found.base.map(|base| decode(base, Place::Attribute, &mut decoded).unwrap_or(base));
     emitter.base.set(&emitter.facts.url, base);
     if let Some((license, source)) = found.license {
         emitter.facts.license = emitter.absolute(license).map(|url| (url, source));
     } else if let Some(license) = found.cc_link {
-        emitter.facts.license = emitter
-            .absolute(license)
-            .map(|url| (url, LicenseSource::CcLink));
+        emitter.facts.license = emitter.absolute(license).map(|url| (url, LicenseSource::CcLink));
     }
     emitter.begin_page();
     give(&found, emitter);
@@ -114,11 +99,7 @@ fn give(found: &Found<'_>, emitter: &mut Emitter<'_>) {
     if pictures {
         let mut objects = Vec::new();
         for block in &found.json_ld {
-            let parsed = if block.len() > emitter.options.limits.jsonld_bytes {
-                None
-            } else {
-                image_objects(block)
-            };
+            let parsed = if block.len() > emitter.options.limits.jsonld_bytes { None } else { image_objects(block) };
             match parsed {
                 Some(parsed) => objects.extend(parsed),
                 None => emitter.stats.skip(SkipReason::BadJsonLd),
@@ -126,20 +107,10 @@ fn give(found: &Found<'_>, emitter: &mut Emitter<'_>) {
         }
         let most = emitter.options.limits.text_bytes;
         for object in &mut objects {
-            object.license = object.license.take().and_then(|license| {
-                emitter
-                    .absolute(&license)
-                    .or_else(|| tidied(&license, Place::Text, most))
-            });
-            object.credit = object
-                .credit
-                .take()
-                .and_then(|credit| tidied(&credit, Place::Text, most));
-            emitter.add_rights(
-                &object.url,
-                object.license.as_deref(),
-                object.credit.as_deref(),
-            );
+            object.license =
+                object.license.take().and_then(|license| emitter.absolute(&license).or_else(|| tidied(&license, Place::Text, most)));
+            object.credit = object.credit.take().and_then(|credit| tidied(&credit, Place::Text, most));
+            emitter.add_rights(&object.url, object.license.as_deref(), object.credit.as_deref());
         }
         found.social.give(emitter);
         for picture in &found.pictures {
@@ -150,10 +121,7 @@ fn give(found: &Found<'_>, emitter: &mut Emitter<'_>) {
             emitter.picture(picture.url, &texts, Rights::default());
         }
         for object in &objects {
-            let rights = Rights {
-                license: object.license.as_deref(),
-                credit: object.credit.as_deref(),
-            };
+            let rights = Rights { license: object.license.as_deref(), credit: object.credit.as_deref() };
             emitter.picture(&object.url, &[(TextSource::JsonLd, &object.text)], rights);
         }
     }

@@ -24,15 +24,9 @@ impl Social {
             match rest.to_ascii_lowercase().as_str() {
                 "image" | "image:url" | "image:secure_url" => {
                     // `og:image:url` says again what `og:image` says; the secure form is the same picture.
-                    let again = !rest.eq_ignore_ascii_case("image")
-                        && self
-                            .pictures
-                            .last()
-                            .is_some_and(|(url, _)| same_but_scheme(url, content));
-                    if !again
-                        && self.pictures.len() < MOST
-                        && !self.pictures.iter().any(|(url, _)| url == content)
-                    {
+                    let again =
+                        !rest.eq_ignore_ascii_case("image") && self.pictures.last().is_some_and(|(url, _)| same_but_scheme(url, content));
+                    if !again && self.pictures.len() < MOST && !self.pictures.iter().any(|(url, _)| url == content) {
                         self.pictures.push((content.to_owned(), String::new()));
                     }
                 }
@@ -47,9 +41,7 @@ impl Social {
             }
         } else if vocabulary.eq_ignore_ascii_case("twitter") {
             match rest.to_ascii_lowercase().as_str() {
-                "image" | "image:src" if self.twitter.is_none() => {
-                    self.twitter = Some(content.to_owned())
-                }
+                "image" | "image:src" if self.twitter.is_none() => self.twitter = Some(content.to_owned()),
                 "image:alt" if self.twitter_alt.is_empty() => self.twitter_alt.push_str(content),
                 _ => {}
             }
@@ -62,17 +54,9 @@ impl Social {
             emitter.picture(url, &[(TextSource::Og, alt)], Rights::default());
         }
         if let Some(url) = &self.twitter
-            && !(self.twitter_alt.is_empty()
-                && self
-                    .pictures
-                    .iter()
-                    .any(|(other, _)| same_but_scheme(other, url)))
+            && !(self.twitter_alt.is_empty() && self.pictures.iter().any(|(other, _)| same_but_scheme(other, url)))
         {
-            emitter.picture(
-                url,
-                &[(TextSource::Og, &self.twitter_alt)],
-                Rights::default(),
-            );
+            emitter.picture(url, &[(TextSource::Og, &self.twitter_alt)], Rights::default());
         }
     }
 }

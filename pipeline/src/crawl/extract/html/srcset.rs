@@ -36,11 +36,7 @@ pub fn parse_srcset(value: &str) -> Vec<SrcsetCandidate<'_>> {
             rest = take_descriptors(rest, &mut descriptors);
         }
         if let Some((width, density)) = judge(&descriptors) {
-            candidates.push(SrcsetCandidate {
-                url,
-                width,
-                density,
-            });
+            candidates.push(SrcsetCandidate { url, width, density });
         }
     }
 }
@@ -55,13 +51,7 @@ pub(crate) fn largest<'a>(candidates: &[SrcsetCandidate<'a>]) -> Option<&'a str>
     let mut best: Option<(&SrcsetCandidate<'a>, f64)> = None;
     for candidate in candidates {
         let this = size(candidate);
-        if best.is_none_or(|(_, most)| this > most)
-            && !candidate
-                .url
-                .trim_start()
-                .to_ascii_lowercase()
-                .starts_with("data:")
-        {
+        if best.is_none_or(|(_, most)| this > most) && !candidate.url.trim_start().to_ascii_lowercase().starts_with("data:") {
             best = Some((candidate, this));
         }
     }
@@ -104,9 +94,7 @@ fn take_descriptors<'a>(input: &'a str, descriptors: &mut Vec<&'a str>) -> &'a s
 fn judge(descriptors: &[&str]) -> Option<(Option<u32>, Option<f64>)> {
     let (mut width, mut density, mut height) = (None, None, None);
     for descriptor in descriptors {
-        let value = descriptor
-            .get(..descriptor.len().saturating_sub(1))
-            .unwrap_or_default();
+        let value = descriptor.get(..descriptor.len().saturating_sub(1)).unwrap_or_default();
         match descriptor.as_bytes().last() {
             Some(b'w') => {
                 if value.contains(|c: char| c.is_control()) {
@@ -164,8 +152,7 @@ fn floating_point(text: &str) -> Option<f64> {
         Some((whole, fraction)) => (whole.is_empty() || digits(whole)) && digits(fraction),
         None => digits(mantissa),
     };
-    let exponent_sound =
-        exponent.is_none_or(|part| digits(part.strip_prefix(['+', '-']).unwrap_or(part)));
+    let exponent_sound = exponent.is_none_or(|part| digits(part.strip_prefix(['+', '-']).unwrap_or(part)));
     if !sound || !exponent_sound {
         return None;
     }
@@ -185,10 +172,7 @@ mod tests {
             ("a.jpg, b.jpg 2x", Some("b.jpg")),
             ("a.jpg 1x, b.jpg 1x", Some("a.jpg")),
             ("data:image/gif;base64,R0 2x, b.jpg 1x", Some("b.jpg")),
-            (
-                "https://x.example/w_100,h_100/a.jpg 1x, https://x.example/w_200,h_200/a.jpg 2x",
-                Some("https://x.example/w_200,h_200/a.jpg"),
-            ),
+            ("https://x.example/w_100,h_100/a.jpg 1x, https://x.example/w_200,h_200/a.jpg 2x", Some("https://x.example/w_200,h_200/a.jpg")),
             ("", None),
         ] {
             assert_eq!(largest(&parse_srcset(srcset)), url, "{srcset}");

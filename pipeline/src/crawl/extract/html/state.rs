@@ -20,18 +20,8 @@ const LAZY_SRC: [&str; 9] = [
     "data-full-src",
     "data-echo",
 ];
-const LAZY_SRCSET: [&str; 4] = [
-    "srcset",
-    "data-srcset",
-    "data-lazy-srcset",
-    "data-original-set",
-];
-const DATA_TEXT: [&str; 4] = [
-    "data-caption",
-    "data-image-caption",
-    "data-image-title",
-    "data-title",
-];
+const LAZY_SRCSET: [&str; 4] = ["srcset", "data-srcset", "data-lazy-srcset", "data-original-set"];
+const DATA_TEXT: [&str; 4] = ["data-caption", "data-image-caption", "data-image-title", "data-title"];
 
 /// Most pictures and links kept of one page.
 const MOST: usize = 100_000;
@@ -84,11 +74,7 @@ struct Open<'a> {
 }
 
 /// Reads a page.
-pub(crate) fn read<'a>(
-    page: &'a str,
-    options: &ExtractOptions,
-    opt_outs: &mut OptOuts,
-) -> Found<'a> {
+pub(crate) fn read<'a>(page: &'a str, options: &ExtractOptions, opt_outs: &mut OptOuts) -> Found<'a> {
     let mut found = Found::default();
     let mut open = Open::default();
     let mut tokens = Tokenizer::new(page);
@@ -102,10 +88,7 @@ pub(crate) fn read<'a>(
                     found.json_ld.push(text);
                 } else {
                     if open.caption
-                        && let Some(caption) = open
-                            .figures
-                            .last()
-                            .and_then(|at| found.captions.get_mut(*at))
+                        && let Some(caption) = open.figures.last().and_then(|at| found.captions.get_mut(*at))
                     {
                         append(caption, text);
                     }
@@ -121,27 +104,19 @@ pub(crate) fn read<'a>(
                 open.title = false;
                 open.json_ld = false;
                 match name.as_str() {
-                    "html" if found.lang.is_none() => {
-                        found.lang = tokens
-                            .attribute("lang")
-                            .or_else(|| tokens.attribute("xml:lang"))
-                    }
+                    "html" if found.lang.is_none() => found.lang = tokens.attribute("lang").or_else(|| tokens.attribute("xml:lang")),
                     "title" => open.title = !tokens.foreign() && found.title.is_none(),
                     "base" if found.base.is_none() => found.base = tokens.attribute("href"),
                     "meta" => meta(&tokens, &mut found, opt_outs),
                     "link" => head_link(&tokens, &mut found),
                     "script" => {
                         open.json_ld = pictures
-                            && tokens.attribute("type").is_some_and(|kind| {
-                                kind.trim()
-                                    .to_ascii_lowercase()
-                                    .starts_with("application/ld+json")
-                            })
+                            && tokens
+                                .attribute("type")
+                                .is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("application/ld+json"))
                     }
                     "img" | "amp-img" if pictures => picture(&tokens, &mut found, &mut open),
-                    "image" if pictures && !tokens.foreign() => {
-                        picture(&tokens, &mut found, &mut open)
-                    }
+                    "image" if pictures && !tokens.foreign() => picture(&tokens, &mut found, &mut open),
                     "picture" => open.picture = Some(Vec::new()),
                     "source" if open.picture.is_some() => {
                         let lists = LAZY_SRCSET.iter().filter_map(|name| tokens.attribute(name));
@@ -157,14 +132,11 @@ pub(crate) fn read<'a>(
                         open.anchor = None;
                         anchor(&tokens, &mut found, &mut open, files);
                     }
-                    "source" | "audio" | "video" | "embed" | "iframe" | "track" | "object"
-                        if files =>
-                    {
+                    "source" | "audio" | "video" | "embed" | "iframe" | "track" | "object" if files => {
                         let url = tokens.attribute("src").or_else(|| tokens.attribute("data"));
                         file(url, &tokens, &mut found, options);
                     }
-                    "br" | "p" | "div" | "li" | "tr" | "td" | "h1" | "h2" | "h3" | "h4" | "h5"
-                    | "h6" => separate(&mut found, &open),
+                    "br" | "p" | "div" | "li" | "tr" | "td" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => separate(&mut found, &open),
                     _ => {}
                 }
             }
@@ -200,10 +172,7 @@ fn append(to: &mut String, text: &str) {
 
 fn separate(found: &mut Found<'_>, open: &Open<'_>) {
     if open.caption
-        && let Some(caption) = open
-            .figures
-            .last()
-            .and_then(|at| found.captions.get_mut(*at))
+        && let Some(caption) = open.figures.last().and_then(|at| found.captions.get_mut(*at))
     {
         append(caption, " ");
     }
@@ -253,36 +222,17 @@ fn anchor<'a>(tokens: &Tokenizer<'a>, found: &mut Found<'a>, open: &mut Open<'a>
         found.cc_link = Some(href);
     }
     if files && kind_of(href.trim_ascii().as_bytes()).is_some() {
-        let title = tokens
-            .attribute("title")
-            .or_else(|| tokens.attribute("aria-label"))
-            .unwrap_or_default();
-        found.links.push(Link {
-            url: href,
-            text: String::new(),
-            title,
-        });
+        let title = tokens.attribute("title").or_else(|| tokens.attribute("aria-label")).unwrap_or_default();
+        found.links.push(Link { url: href, text: String::new(), title });
         open.anchor = Some(found.links.len() - 1);
     }
 }
 
-fn file<'a>(
-    url: Option<&'a str>,
-    tokens: &Tokenizer<'a>,
-    found: &mut Found<'a>,
-    options: &ExtractOptions,
-) {
+fn file<'a>(url: Option<&'a str>, tokens: &Tokenizer<'a>, found: &mut Found<'a>, options: &ExtractOptions) {
     let Some(url) = url else { return };
     if kind_of(url.trim_ascii().as_bytes()).is_some_and(|kind| options.types.has(kind)) {
-        let title = tokens
-            .attribute("title")
-            .or_else(|| tokens.attribute("aria-label"))
-            .unwrap_or_default();
-        found.links.push(Link {
-            url,
-            text: String::new(),
-            title,
-        });
+        let title = tokens.attribute("title").or_else(|| tokens.attribute("aria-label")).unwrap_or_default();
+        found.links.push(Link { url, text: String::new(), title });
     }
 }
 
@@ -295,23 +245,10 @@ fn picture<'a>(tokens: &Tokenizer<'a>, found: &mut Found<'a>, open: &mut Open<'a
         let url = url.trim_start();
         !url.is_empty() && !url.starts_with(['{', '[', '<']) && url != "true" && url != "false"
     };
-    let lazy = || {
-        LAZY_SRC
-            .iter()
-            .filter_map(|name| tokens.attribute(name))
-            .find(looks_like_url)
-    };
-    let url = largest(&sizes)
-        .filter(looks_like_url)
-        .or_else(lazy)
-        .or_else(|| tokens.attribute("src"))
-        .unwrap_or_default();
+    let lazy = || LAZY_SRC.iter().filter_map(|name| tokens.attribute(name)).find(looks_like_url);
+    let url = largest(&sizes).filter(looks_like_url).or_else(lazy).or_else(|| tokens.attribute("src")).unwrap_or_default();
     let mut texts = Vec::new();
-    for (source, name) in [
-        (TextSource::Alt, "alt"),
-        (TextSource::Title, "title"),
-        (TextSource::AriaLabel, "aria-label"),
-    ] {
+    for (source, name) in [(TextSource::Alt, "alt"), (TextSource::Title, "title"), (TextSource::AriaLabel, "aria-label")] {
         if let Some(text) = tokens.attribute(name) {
             texts.push((source, text));
         }
@@ -319,9 +256,5 @@ fn picture<'a>(tokens: &Tokenizer<'a>, found: &mut Found<'a>, open: &mut Open<'a
     if let Some(text) = DATA_TEXT.iter().find_map(|name| tokens.attribute(name)) {
         texts.push((TextSource::DataAttribute, text));
     }
-    found.pictures.push(Picture {
-        url,
-        texts,
-        figure: open.figures.last().copied(),
-    });
+    found.pictures.push(Picture { url, texts, figure: open.figures.last().copied() });
 }

@@ -32,13 +32,7 @@ pub(crate) struct Tokenizer<'a> {
 
 impl<'a> Tokenizer<'a> {
     pub(crate) fn new(page: &'a str) -> Self {
-        Self {
-            page,
-            at: 0,
-            attributes: Vec::new(),
-            raw: None,
-            foreign: 0,
-        }
+        Self { page, at: 0, attributes: Vec::new(), raw: None, foreign: 0 }
     }
 
     /// Whether the present place is inside `svg` or `math`.
@@ -48,10 +42,7 @@ impl<'a> Tokenizer<'a> {
 
     /// Value of an attribute of the last start tag. Of two with one name the first counts.
     pub(crate) fn attribute(&self, name: &str) -> Option<&'a str> {
-        self.attributes
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, value)| *value)
+        self.attributes.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
 
     pub(crate) fn next(&mut self) -> Option<Token<'a>> {
@@ -101,8 +92,7 @@ impl<'a> Tokenizer<'a> {
                     let self_closing = self.page[..self.at].ends_with("/>");
                     match self.lower(name).as_str() {
                         "svg" | "math" if !self_closing => self.foreign += 1,
-                        "script" | "style" | "xmp" | "iframe" | "noembed" | "noframes"
-                        | "textarea" | "title" | "plaintext"
+                        "script" | "style" | "xmp" | "iframe" | "noembed" | "noframes" | "textarea" | "title" | "plaintext"
                             if self.foreign == 0 =>
                         {
                             self.raw = Some(name);
@@ -169,15 +159,8 @@ impl<'a> Tokenizer<'a> {
             while let Some(at) = memchr::memmem::find(&bytes[from..], b"</") {
                 let at = from + at;
                 let after = at + 2 + name.len();
-                let named = bytes
-                    .get(at + 2..after)
-                    .is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()));
-                if named
-                    && matches!(
-                        bytes.get(after),
-                        None | Some(b'\t' | b'\n' | 0xc | b'\r' | b' ' | b'/' | b'>')
-                    )
-                {
+                let named = bytes.get(at + 2..after).is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()));
+                if named && matches!(bytes.get(after), None | Some(b'\t' | b'\n' | 0xc | b'\r' | b' ' | b'/' | b'>')) {
                     end = at;
                     break;
                 }
@@ -196,18 +179,12 @@ impl<'a> Tokenizer<'a> {
         self.attributes.clear();
         let start = self.at + skip;
         let mut at = start;
-        while bytes
-            .get(at)
-            .is_some_and(|byte| !space(*byte) && *byte != b'/' && *byte != b'>')
-        {
+        while bytes.get(at).is_some_and(|byte| !space(*byte) && *byte != b'/' && *byte != b'>') {
             at += 1;
         }
         let name = &page[start..at];
         loop {
-            while bytes
-                .get(at)
-                .is_some_and(|byte| space(*byte) || *byte == b'/')
-            {
+            while bytes.get(at).is_some_and(|byte| space(*byte) || *byte == b'/') {
                 at += 1;
             }
             let Some(first) = bytes.get(at) else {
@@ -221,10 +198,7 @@ impl<'a> Tokenizer<'a> {
             let name_start = at;
             // An equals sign in front belongs to the name.
             at += 1;
-            while bytes
-                .get(at)
-                .is_some_and(|byte| !space(*byte) && !matches!(byte, b'/' | b'>' | b'='))
-            {
+            while bytes.get(at).is_some_and(|byte| !space(*byte) && !matches!(byte, b'/' | b'>' | b'=')) {
                 at += 1;
             }
             let attribute = &page[name_start..at];
@@ -248,10 +222,7 @@ impl<'a> Tokenizer<'a> {
                     }
                     _ => {
                         let value_start = at;
-                        while bytes
-                            .get(at)
-                            .is_some_and(|byte| !space(*byte) && *byte != b'>')
-                        {
+                        while bytes.get(at).is_some_and(|byte| !space(*byte) && *byte != b'>') {
                             at += 1;
                         }
                         value = &page[value_start..at];
@@ -274,11 +245,7 @@ pub(crate) struct Short {
 impl Short {
     pub(crate) fn new(name: &str) -> Self {
         let mut bytes = [0; 12];
-        let length = if name.len() <= 12 && name.is_ascii() {
-            name.len()
-        } else {
-            0
-        };
+        let length = if name.len() <= 12 && name.is_ascii() { name.len() } else { 0 };
         bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
         bytes.make_ascii_lowercase();
         Self { bytes, length }
@@ -302,11 +269,7 @@ mod tests {
         while let Some(token) = tokenizer.next() {
             out.push(match token {
                 Token::Start { name } => {
-                    let attributes: String = tokenizer
-                        .attributes
-                        .iter()
-                        .map(|(name, value)| format!(" {name}={value}"))
-                        .collect();
+                    let attributes: String = tokenizer.attributes.iter().map(|(name, value)| format!(" {name}={value}")).collect();
                     format!("<{name}{attributes}>")
                 }
                 Token::End { name } => format!("</{name}>"),
@@ -319,28 +282,16 @@ mod tests {
     #[test]
     fn odd_markup_is_read_as_browsers_read_it() {
         for (page, expected) in [
-            (
-                "<p a=1 b='2' c=\"3\" d e = f>x</p>",
-                &["<p a=1 b=2 c=3 d= e=f>", "x", "</p>"][..],
-            ),
+            ("<p a=1 b='2' c=\"3\" d e = f>x</p>", &["<p a=1 b=2 c=3 d= e=f>", "x", "</p>"][..]),
             ("a < b", &["a <", " b"]),
             ("<!-- <img> --><b>", &["<b>"]),
             ("<!--><b>", &["<b>"]),
             ("<!--->x--!><b>", &["x--!>", "<b>"]),
             ("<!-- x --!><b>", &["<b>"]),
-            (
-                "<script>if (a<b) \"</scr\"</script>x",
-                &["<script>", "if (a<b) \"</scr\"", "</script>", "x"],
-            ),
+            ("<script>if (a<b) \"</scr\"</script>x", &["<script>", "if (a<b) \"</scr\"", "</script>", "x"]),
             ("<title>a<b></title>", &["<title>", "a<b>", "</title>"]),
-            (
-                "<svg><title>a<b></title></svg>",
-                &["<svg>", "<title>", "a", "<b>", "</title>", "</svg>"],
-            ),
-            (
-                "<noscript><img src=x></noscript>",
-                &["<noscript>", "<img src=x>", "</noscript>"],
-            ),
+            ("<svg><title>a<b></title></svg>", &["<svg>", "<title>", "a", "<b>", "</title>", "</svg>"]),
+            ("<noscript><img src=x></noscript>", &["<noscript>", "<img src=x>", "</noscript>"]),
             ("<a/b=c/>", &["<a b=c/>"]),
             ("<?php x ?><b>", &["<b>"]),
             ("</ x><b>", &["<b>"]),

@@ -3,24 +3,20 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const RELATIVE: [&str; 20] = [
-    "", "ftp", "http", "gopher", "nntp", "imap", "wais", "file", "https", "shttp", "mms",
-    "prospero", "rtsp", "rtsps", "rtspu", "sftp", "svn", "svn+ssh", "ws", "wss",
+    "", "ftp", "http", "gopher", "nntp", "imap", "wais", "file", "https", "shttp", "mms", "prospero", "rtsp", "rtsps", "rtspu", "sftp",
+    "svn", "svn+ssh", "ws", "wss",
 ];
 const NETLOC: [&str; 26] = [
-    "", "ftp", "http", "gopher", "nntp", "telnet", "imap", "wais", "file", "mms", "https", "shttp",
-    "snews", "prospero", "rtsp", "rtsps", "rtspu", "rsync", "svn", "svn+ssh", "sftp", "nfs", "git",
-    "git+ssh", "ws", "wss",
+    "", "ftp", "http", "gopher", "nntp", "telnet", "imap", "wais", "file", "mms", "https", "shttp", "snews", "prospero", "rtsp", "rtsps",
+    "rtspu", "rsync", "svn", "svn+ssh", "sftp", "nfs", "git", "git+ssh", "ws", "wss",
 ];
-const PARAMS: [&str; 16] = [
-    "", "ftp", "hdl", "prospero", "http", "imap", "https", "shttp", "rtsp", "rtsps", "rtspu",
-    "sip", "sips", "mms", "sftp", "tel",
-];
+const PARAMS: [&str; 16] =
+    ["", "ftp", "hdl", "prospero", "http", "imap", "https", "shttp", "rtsp", "rtsps", "rtspu", "sip", "sips", "mms", "sftp", "tel"];
 
 /// Characters whose compatibility form (NFKC) holds one of `/?#@:`; Python refuses them in the host.
 const SPLITTING: [char; 19] = [
-    '\u{2047}', '\u{2048}', '\u{2049}', '\u{2100}', '\u{2101}', '\u{2105}', '\u{2106}', '\u{2a74}',
-    '\u{fe13}', '\u{fe16}', '\u{fe55}', '\u{fe56}', '\u{fe5f}', '\u{fe6b}', '\u{ff03}', '\u{ff0f}',
-    '\u{ff1a}', '\u{ff1f}', '\u{ff20}',
+    '\u{2047}', '\u{2048}', '\u{2049}', '\u{2100}', '\u{2101}', '\u{2105}', '\u{2106}', '\u{2a74}', '\u{fe13}', '\u{fe16}', '\u{fe55}',
+    '\u{fe56}', '\u{fe5f}', '\u{fe6b}', '\u{ff03}', '\u{ff0f}', '\u{ff1a}', '\u{ff1f}', '\u{ff20}',
 ];
 
 /// Python's `ValueError`.
@@ -136,16 +132,11 @@ fn urlsplit(url: &str, scheme: &str) -> Result<Split, PythonValueError> {
     } else {
         url
     };
-    let mut split = Split {
-        scheme: scheme.to_owned(),
-        ..Split::default()
-    };
+    let mut split = Split { scheme: scheme.to_owned(), ..Split::default() };
     if let Some(colon) = url.find(':')
         && colon > 0
         && url.as_bytes()[0].is_ascii_alphabetic()
-        && url.as_bytes()[..colon]
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+        && url.as_bytes()[..colon].iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
     {
         split.scheme = url[..colon].to_ascii_lowercase();
         url = &url[colon + 1..];
@@ -181,10 +172,7 @@ fn check_brackets(netloc: &str) -> Result<(), PythonValueError> {
     let host = rest.split_once(']').map_or(rest, |(host, _)| host);
     let sound = match host.strip_prefix('v') {
         Some(future) => future.split_once('.').is_some_and(|(version, address)| {
-            !version.is_empty()
-                && version.bytes().all(|b| b.is_ascii_hexdigit())
-                && !address.is_empty()
-                && !address.contains('\n')
+            !version.is_empty() && version.bytes().all(|b| b.is_ascii_hexdigit()) && !address.is_empty() && !address.contains('\n')
         }),
         None => is_python_ipv6(host),
     };
@@ -197,9 +185,7 @@ fn is_python_ipv6(host: &str) -> bool {
         return false;
     }
     match host.split_once('%') {
-        Some((address, scope)) => {
-            !scope.is_empty() && !scope.contains('%') && address.parse::<Ipv6Addr>().is_ok()
-        }
+        Some((address, scope)) => !scope.is_empty() && !scope.contains('%') && address.parse::<Ipv6Addr>().is_ok(),
         None => host.parse::<Ipv6Addr>().is_ok(),
     }
 }
@@ -211,21 +197,12 @@ fn unparse(split: &Split) -> String {
         path.push_str(&split.params);
     }
     let scheme = split.scheme.as_str();
-    let mut out = String::with_capacity(
-        scheme.len()
-            + split.netloc.len()
-            + path.len()
-            + split.query.len()
-            + split.fragment.len()
-            + 6,
-    );
+    let mut out = String::with_capacity(scheme.len() + split.netloc.len() + path.len() + split.query.len() + split.fragment.len() + 6);
     if !scheme.is_empty() {
         out.push_str(scheme);
         out.push(':');
     }
-    if !split.netloc.is_empty()
-        || (!scheme.is_empty() && NETLOC.contains(&scheme) && !path.starts_with("//"))
-    {
+    if !split.netloc.is_empty() || (!scheme.is_empty() && NETLOC.contains(&scheme) && !path.starts_with("//")) {
         out.push_str("//");
         out.push_str(&split.netloc);
         if !path.is_empty() && !path.starts_with('/') {

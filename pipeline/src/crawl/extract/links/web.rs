@@ -26,22 +26,7 @@ const fn classes() -> [u8; 256] {
             class |= HOST;
         }
         // Left to the parser: what it may escape, cut at or turn around.
-        if matches!(
-            c,
-            b'"' | b'#'
-                | b'<'
-                | b'>'
-                | b'?'
-                | b'`'
-                | b'{'
-                | b'}'
-                | b'^'
-                | b'|'
-                | b'\\'
-                | b'['
-                | b']'
-                | b'\''
-        ) {
+        if matches!(c, b'"' | b'#' | b'<' | b'>' | b'?' | b'`' | b'{' | b'}' | b'^' | b'|' | b'\\' | b'[' | b']' | b'\'') {
             class &= !PATH;
         }
         if matches!(c, b'"' | b'#' | b'<' | b'>' | b'\'') {
@@ -54,9 +39,7 @@ const fn classes() -> [u8; 256] {
 }
 
 fn all(bytes: &[u8], class: u8) -> bool {
-    bytes
-        .iter()
-        .all(|byte| CLASS[usize::from(*byte)] & class != 0)
+    bytes.iter().all(|byte| CLASS[usize::from(*byte)] & class != 0)
 }
 
 /// Whether path and query would come out of the parser as they are. The path must begin with a slash.
@@ -75,11 +58,7 @@ fn has_dot_segment(path: &[u8]) -> bool {
         from += at + 1;
         match path.get(from) {
             Some(b'.') => return true,
-            Some(b'%')
-                if path[from..].len() >= 3
-                    && path[from + 1] == b'2'
-                    && matches!(path[from + 2], b'e' | b'E') =>
-            {
+            Some(b'%') if path[from..].len() >= 3 && path[from + 1] == b'2' && matches!(path[from + 2], b'e' | b'E') => {
                 return true;
             }
             _ => {}
@@ -91,25 +70,16 @@ fn has_dot_segment(path: &[u8]) -> bool {
 /// Whether the host would come out as it is: a lower-case name whose last label begins with a letter, so that it is no
 /// IPv4 address in any spelling, and no label of which is punycode or begins or ends with a hyphen.
 fn normal_host(host: &[u8]) -> bool {
-    if host.is_empty()
-        || host.len() > 253
-        || !all(host, HOST)
-        || memchr::memmem::find(host, b"--").is_some()
-    {
+    if host.is_empty() || host.len() > 253 || !all(host, HOST) || memchr::memmem::find(host, b"--").is_some() {
         return false;
     }
     let last = memchr::memrchr(b'.', host).map_or(host, |dot| &host[dot + 1..]);
-    last.first().is_some_and(u8::is_ascii_lowercase)
-        && !host.starts_with(b".")
-        && memchr::memmem::find(host, b"..").is_none()
+    last.first().is_some_and(u8::is_ascii_lowercase) && !host.starts_with(b".") && memchr::memmem::find(host, b"..").is_none()
 }
 
 /// Whether an absolute url is in the form that the parser would give it.
 pub(crate) fn is_normal(url: &[u8]) -> bool {
-    let Some(rest) = url
-        .strip_prefix(b"https://")
-        .or_else(|| url.strip_prefix(b"http://"))
-    else {
+    let Some(rest) = url.strip_prefix(b"https://").or_else(|| url.strip_prefix(b"http://")) else {
         return false;
     };
     let Some(slash) = memchr::memchr(b'/', rest) else {
@@ -156,9 +126,7 @@ impl Base {
                         None => Url::parse(href).ok(),
                     };
                     // The HTML standard: a base that cannot be parsed, or is data: or javascript:, is no base.
-                    joined
-                        .filter(|url| !matches!(url.scheme(), "data" | "javascript"))
-                        .or(page)
+                    joined.filter(|url| !matches!(url.scheme(), "data" | "javascript")).or(page)
                 }
                 None => page,
             };
@@ -166,27 +134,10 @@ impl Base {
                 let text = url.as_str();
                 let scheme = url.scheme().len();
                 let web = matches!(url.scheme(), "http" | "https");
-                let origin = if web {
-                    text[scheme + 3..]
-                        .find('/')
-                        .map_or(text.len(), |at| scheme + 3 + at)
-                } else {
-                    text.len()
-                };
-                let path_end = text[origin..]
-                    .find(['?', '#'])
-                    .map_or(text.len(), |at| origin + at);
-                let directory = text[..path_end]
-                    .rfind('/')
-                    .map_or(path_end, |at| at + 1)
-                    .max(origin);
-                Parsed {
-                    origin,
-                    directory,
-                    scheme,
-                    web,
-                    url,
-                }
+                let origin = if web { text[scheme + 3..].find('/').map_or(text.len(), |at| scheme + 3 + at) } else { text.len() };
+                let path_end = text[origin..].find(['?', '#']).map_or(text.len(), |at| origin + at);
+                let directory = text[..path_end].rfind('/').map_or(path_end, |at| at + 1).max(origin);
+                Parsed { origin, directory, scheme, web, url }
             }));
         }
         self.parsed.as_ref().and_then(Option::as_ref)
@@ -212,10 +163,7 @@ impl Base {
             match bytes {
                 [b'/', b'/', rest @ ..] => {
                     let slash = memchr::memchr(b'/', rest).unwrap_or(0);
-                    if slash > 0
-                        && normal_host(&rest[..slash])
-                        && normal_path_and_query(&rest[slash..])
-                    {
+                    if slash > 0 && normal_host(&rest[..slash]) && normal_path_and_query(&rest[slash..]) {
                         out.push_str(&text[..=parsed.scheme]);
                         out.push_str(link);
                         return Ok(());
@@ -227,9 +175,7 @@ impl Base {
                     return Ok(());
                 }
                 [b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_', ..]
-                    if !bytes.contains(&b':')
-                        && normal_path_and_query(bytes)
-                        && text[..parsed.directory].ends_with('/') =>
+                    if !bytes.contains(&b':') && normal_path_and_query(bytes) && text[..parsed.directory].ends_with('/') =>
                 {
                     out.push_str(&text[..parsed.directory]);
                     out.push_str(link);
@@ -264,11 +210,9 @@ mod tests {
         let ours = base.join(link, &mut out);
         let theirs = Url::parse(page).and_then(|page| page.join(link));
         match theirs {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => assert_eq!(
-                (ours, out.as_str()),
-                (Ok(()), url.as_str()),
-                "{page} + {link:?}"
-            ),
+            Ok(url) if matches!(url.scheme(), "http" | "https") => {
+                assert_eq!((ours, out.as_str()), (Ok(()), url.as_str()), "{page} + {link:?}")
+            }
             Ok(_) => assert_eq!(ours, Err(UrlFault::Scheme), "{page} + {link:?}"),
             Err(_) => assert!(ours.is_err(), "{page} + {link:?}"),
         }
@@ -276,12 +220,7 @@ mod tests {
 
     #[test]
     fn the_short_way_gives_what_the_parser_gives() {
-        let pages = [
-            "http://example.com/a/b/c?d#e",
-            "https://user@example.com:8080/x",
-            "http://1.2.3.4/",
-            "https://example.org",
-        ];
+        let pages = ["http://example.com/a/b/c?d#e", "https://user@example.com:8080/x", "http://1.2.3.4/", "https://example.org"];
         let links = [
             "x.jpg",
             "/x.jpg",

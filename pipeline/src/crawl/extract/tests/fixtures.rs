@@ -11,18 +11,10 @@ fn every_srcset_case_of_the_web_platform_tests_parses() {
     let mut n = 0;
     for case in page.split("<img srcset='").skip(1) {
         let (srcset, rest) = case.split_once('\'').unwrap();
-        let expected = rest
-            .split_once("data-expect='")
-            .unwrap()
-            .1
-            .split_once('\'')
-            .unwrap()
-            .0;
+        let expected = rest.split_once("data-expect='").unwrap().1.split_once('\'').unwrap().0;
         let undo = |text: &str| {
             let mut out = String::new();
-            super::super::entities::decode(text, super::super::entities::Place::Attribute, &mut out)
-                .unwrap_or(text)
-                .to_owned()
+            super::super::entities::decode(text, super::super::entities::Place::Attribute, &mut out).unwrap_or(text).to_owned()
         };
         let (srcset, expected) = (undo(srcset), undo(expected));
         let parsed = parse_srcset(&srcset);
@@ -41,30 +33,18 @@ fn the_common_crawl_excerpt_gives_its_golden_rows() {
         return;
     };
     let count = |name: &str, kind, compat| {
-        let options = ExtractOptions {
-            types: Types::NONE.with(kind),
-            compat,
-            ..ExtractOptions::default()
-        };
+        let options = ExtractOptions { types: Types::NONE.with(kind), compat, ..ExtractOptions::default() };
         let file = std::fs::File::open(folder.join(name)).unwrap();
         extract_archive(Box::new(file), name, &options, &mut |_: &Candidate<'_>| {}).unwrap()
     };
     for name in ["sample.wat", "sample.wat.gz"] {
         let images = count(name, CandidateKind::Image, Some(Compat::Cc2dataset));
         assert_eq!((images.pages, images.candidates_total()), (5, 21), "{name}");
-        assert_eq!(
-            count(name, CandidateKind::ImageOnly, Some(Compat::Cc2dataset)).candidates_total(),
-            37,
-            "{name}"
-        );
+        assert_eq!(count(name, CandidateKind::ImageOnly, Some(Compat::Cc2dataset)).candidates_total(), 37, "{name}");
     }
     let wat = count("sample.wat.gz", CandidateKind::ImageOnly, None);
     let warc = count("sample.warc.gz", CandidateKind::ImageOnly, None);
-    eprintln!(
-        "wat {} rows, warc {} rows",
-        wat.candidates_total(),
-        warc.candidates_total()
-    );
+    eprintln!("wat {} rows, warc {} rows", wat.candidates_total(), warc.candidates_total());
     assert!(warc.candidates_total() >= wat.candidates_total());
 }
 
@@ -79,14 +59,9 @@ fn every_archive_of_the_fixtures_is_extracted_to_its_end() {
             if name.ends_with(".md") {
                 continue;
             }
-            let stats = extract_archive(
-                Box::new(std::fs::File::open(&path).unwrap()),
-                &name,
-                &all(),
-                &mut |c: &Candidate<'_>| {
-                    assert!(c.url.starts_with("http"), "{}", c.url);
-                },
-            )
+            let stats = extract_archive(Box::new(std::fs::File::open(&path).unwrap()), &name, &all(), &mut |c: &Candidate<'_>| {
+                assert!(c.url.starts_with("http"), "{}", c.url);
+            })
             .unwrap();
             eprintln!(
                 "{name}: {} pages, {} with text, {} without, broken {}",
@@ -117,10 +92,7 @@ fn the_charset_cases_of_html5lib_are_read() {
                 break;
             };
             let data = &bytes[start..start + middle];
-            let label = bytes[start + middle + 11..]
-                .split(|byte| *byte == b'\n')
-                .next()
-                .unwrap();
+            let label = bytes[start + middle + 11..].split(|byte| *byte == b'\n').next().unwrap();
             from = start + middle + 11;
             let expected = encoding_rs::Encoding::for_label(label).unwrap();
             let (_, got) = decode_html(data, None);
@@ -128,11 +100,7 @@ fn the_charset_cases_of_html5lib_are_read() {
             if got == expected || (expected == encoding_rs::WINDOWS_1252 && data.is_ascii()) {
                 right += 1;
             } else {
-                wrong.push((
-                    String::from_utf8_lossy(&data[data.len().saturating_sub(120)..]).into_owned(),
-                    got.name(),
-                    expected.name(),
-                ));
+                wrong.push((String::from_utf8_lossy(&data[data.len().saturating_sub(120)..]).into_owned(), got.name(), expected.name()));
             }
         }
     }

@@ -22,38 +22,25 @@ impl Wat {
         };
         emitter.stats.pages += 1;
         let mut buffers: [String; 5] = Default::default();
-        let [
-            page_buffer,
-            file_buffer,
-            base_buffer,
-            url_buffer,
-            text_buffer,
-        ] = &mut buffers;
+        let [page_buffer, file_buffer, base_buffer, url_buffer, text_buffer] = &mut buffers;
         let page_url = unescape(document, target, page_buffer);
         let warc_file = unescape(document, filename, file_buffer);
         let joined;
         let base = match self.base {
             Some(base) => {
-                joined = python_urljoin(page_url, unescape(document, base, base_buffer))
-                    .unwrap_or_else(|_| page_url.to_owned());
+                joined = python_urljoin(page_url, unescape(document, base, base_buffer)).unwrap_or_else(|_| page_url.to_owned());
                 joined.as_str()
             }
             None => page_url,
         };
         for link in &self.links {
-            let url = link
-                .url
-                .map_or("", |url| unescape(document, url, url_buffer));
+            let url = link.url.map_or("", |url| unescape(document, url, url_buffer));
             for kind in CandidateKind::ALL {
                 if !emitter.options.types.has(kind) {
                     continue;
                 }
                 let (taken, text, text_source) = match kind {
-                    CandidateKind::Image => (
-                        link.image && link.alt.is_some_and(|alt| alt.end > alt.start),
-                        link.alt,
-                        TextSource::Alt,
-                    ),
+                    CandidateKind::Image => (link.image && link.alt.is_some_and(|alt| alt.end > alt.start), link.alt, TextSource::Alt),
                     CandidateKind::ImageOnly => (link.image, link.alt, TextSource::Alt),
                     _ => (cc2dataset_is(kind, url), link.text, TextSource::Anchor),
                 };

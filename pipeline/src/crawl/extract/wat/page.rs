@@ -1,5 +1,9 @@
 //! What is wanted of a WAT record, found in one walk over its JSON.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::skim::{NotJson, Skim, Span, unescape};
 use crate::crawl::extract::emit::{Emitter, Rights, tidied};
 use crate::crawl::extract::entities::{Place, decode};
@@ -122,13 +126,11 @@ impl Wat {
             b"Envelope" => {
                 self.clear_response();
                 object(skim, |skim, key| match key.bytes(document) {
-                    b"WARC-Header-Metadata" => {
-                        object(skim, |skim, key| match key.bytes(document) {
-                            b"WARC-Target-URI" => set(skim, &mut self.target),
-                            b"WARC-Date" => set(skim, &mut self.date),
-                            _ => skim.skip(),
-                        })
-                    }
+                    b"WARC-Header-Metadata" => object(skim, |skim, key| match key.bytes(document) {
+                        b"WARC-Target-URI" => set(skim, &mut self.target),
+                        b"WARC-Date" => set(skim, &mut self.date),
+                        _ => skim.skip(),
+                    }),
                     b"Payload-Metadata" => {
                         self.clear_response();
                         object(skim, |skim, key| match key.bytes(document) {
@@ -155,13 +157,8 @@ impl Wat {
         object(skim, |skim, key| match key.bytes(document) {
             b"Headers" if wanted.heads => object(skim, |skim, key| {
                 let name = key.bytes(document);
-                let kept = [
-                    &b"X-Robots-Tag"[..],
-                    b"Content-Language",
-                    b"TDM-Reservation",
-                ]
-                .iter()
-                .any(|kept| kept.eq_ignore_ascii_case(name));
+                let kept =
+                    [&b"X-Robots-Tag"[..], b"Content-Language", b"TDM-Reservation"].iter().any(|kept| kept.eq_ignore_ascii_case(name));
                 match skim.string_or_skip()? {
                     Some(value) if kept => self.headers.push((key, value)),
                     _ => {}
@@ -220,19 +217,9 @@ impl Wat {
             let mut link = link(skim, document)?;
             // Compared unescaped: some writers put a backslash before every slash.
             link.image = link.path.is_some_and(|path| {
-                if path.escaped {
-                    unescape(document, path, &mut self.text[0]).as_bytes() == IMAGE
-                } else {
-                    path.bytes(document) == IMAGE
-                }
+                if path.escaped { unescape(document, path, &mut self.text[0]).as_bytes() == IMAGE } else { path.bytes(document) == IMAGE }
             });
-            if wanted.files
-                || if link.image {
-                    wanted.pictures
-                } else {
-                    wanted.licenses
-                }
-            {
+            if wanted.files || if link.image { wanted.pictures } else { wanted.licenses } {
                 self.links.push(link);
             }
             Ok(())
@@ -248,21 +235,11 @@ impl Wat {
         let most = emitter.options.limits.text_bytes;
         let facts = &mut emitter.facts;
         facts.url.clear();
-        facts
-            .url
-            .push_str(unescape(document, target, first).trim_matches(['<', '>']));
-        facts.title = self
-            .title
-            .and_then(|title| tidied(unescape(document, title, first), Place::Text, most));
-        facts.warc_file = self
-            .filename
-            .map(|name| unescape(document, name, first).to_owned());
-        facts.warc_offset = self
-            .offset
-            .and_then(|offset| unescape(document, offset, first).parse().ok());
-        facts.warc_date = self
-            .date
-            .map(|date| unescape(document, date, first).to_owned());
+        facts.url.push_str(unescape(document, target, first).trim_matches(['<', '>']));
+        facts.title = self.title.and_then(|title| tidied(unescape(document, title, first), Place::Text, most));
+        facts.warc_file = self.filename.map(|name| unescape(document, name, first).to_owned());
+        facts.warc_offset = self.offset.and_then(|offset| unescape(document, offset, first).parse().ok());
+        facts.warc_date = self.date.map(|date| unescape(document, date, first).to_owned());
         facts.lang = None;
         let base = self.base.map(|base| unescape(document, base, first));
         let decoded = base.map(|base| decode(base, Place::Attribute, second).unwrap_or(base));
@@ -301,22 +278,12 @@ impl Wat {
         }
         emitter.facts.robots = emitter.opt_outs.joined();
         emitter.facts.license = None;
-        for link in self
-            .head_links
-            .iter()
-            .chain(self.links.iter().filter(|link| !link.image))
-        {
+        for link in self.head_links.iter().chain(self.links.iter().filter(|link| !link.image)) {
             let Some(url) = link.url else { continue };
-            let rel = link
-                .rel
-                .is_some_and(|rel| has_license(unescape(document, rel, first)));
+            let rel = link.rel.is_some_and(|rel| has_license(unescape(document, rel, first)));
             let url = unescape(document, url, second);
             if rel || (emitter.facts.license.is_none() && is_cc(url)) {
-                let source = if rel {
-                    LicenseSource::Rel
-                } else {
-                    LicenseSource::CcLink
-                };
+                let source = if rel { LicenseSource::Rel } else { LicenseSource::CcLink };
                 emitter.facts.license = emitter.absolute(url).map(|url| (url, source));
                 if rel {
                     break;
@@ -338,14 +305,9 @@ impl Wat {
                 continue;
             };
             let url = unescape(document, url, first);
-            let text = |span: Option<Span>, buffer| {
-                span.map_or("", |span| unescape(document, span, buffer))
-            };
+            let text = |span: Option<Span>, buffer| span.map_or("", |span| unescape(document, span, buffer));
             if link.image && pictures {
-                let texts = [
-                    (TextSource::Alt, text(link.alt, second)),
-                    (TextSource::Title, text(link.title, third)),
-                ];
+                let texts = [(TextSource::Alt, text(link.alt, second)), (TextSource::Title, text(link.title, third))];
                 emitter.picture(url, &texts, Rights::default());
             } else if files && !link.image {
                 emitter.link(url, text(link.text, third), text(link.title, fourth));
@@ -356,8 +318,7 @@ impl Wat {
 
 /// Whether a list of `rel` words names the licence.
 pub(crate) fn has_license(rel: &str) -> bool {
-    rel.split_ascii_whitespace()
-        .any(|word| word.eq_ignore_ascii_case("license") || word.eq_ignore_ascii_case("licence"))
+    rel.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case("license") || word.eq_ignore_ascii_case("licence"))
 }
 
 /// Whether a url is that of a Creative Commons deed.
@@ -368,31 +329,42 @@ pub(crate) fn is_cc(url: &str) -> bool {
     })
 }
 
+/// The words that [`wanted`] looks for; making a searcher takes as long as a search through a short record.
+struct Words {
+    html: Finder<'static>,
+    image: Finder<'static>,
+    card: Finder<'static>,
+    license: Finder<'static>,
+    licence: Finder<'static>,
+    creative_commons: Finder<'static>,
+}
+
+static WORDS: LazyLock<Words> = LazyLock::new(|| Words {
+    html: Finder::new("HTML-Metadata"),
+    // Not `IMG@/src`: the slash may be written as `\/`.
+    image: Finder::new("IMG@"),
+    // `og:image` and `twitter:image`.
+    card: Finder::new(":image"),
+    license: Finder::new("license"),
+    licence: Finder::new("licence"),
+    creative_commons: Finder::new("creativecommons.org"),
+});
+
 /// Looks for the words that a record must hold to give anything. `None`: it cannot, and need not be parsed.
 fn wanted(json: &[u8], types: Types, compat: Option<Compat>) -> Option<Wanted> {
-    let has = |needle: &[u8]| memchr::memmem::find(json, needle).is_some();
-    let mut wanted = Wanted {
-        pictures: false,
-        files: false,
-        licenses: false,
-        heads: false,
-    };
-    if types.pictures() {
-        // Not `IMG@/src`: the slash may be written as `\/`.
-        wanted.pictures =
-            has(b"IMG@") || (compat.is_none() && (has(b"og:image") || has(b"twitter:image")));
-    }
-    if types.files() {
-        wanted.files = has(b"\"Links\"");
-    }
-    if !wanted.pictures && !wanted.files {
+    let words = &*WORDS;
+    let has = |word: &Finder<'static>| word.find(json).is_some();
+    if !has(&words.html) {
         return None;
     }
-    if compat.is_none() {
-        wanted.heads = true;
-        wanted.licenses = has(b"license") || has(b"licence") || has(b"creativecommons.org");
+    let web = compat.is_none();
+    let pictures = types.pictures() && (has(&words.image) || (web && has(&words.card)));
+    let files = types.files();
+    if !pictures && !files {
+        return None;
     }
-    Some(wanted)
+    let licenses = web && (has(&words.license) || has(&words.licence) || has(&words.creative_commons));
+    Some(Wanted { pictures, files, licenses, heads: web })
 }
 
 #[inline]
@@ -421,26 +393,12 @@ fn set(skim: &mut Skim<'_>, place: &mut Option<Span>) -> Result<(), NotJson> {
 
 /// An object; any other value is passed over.
 #[inline]
-fn object<'a>(
-    skim: &mut Skim<'a>,
-    field: impl FnMut(&mut Skim<'a>, Span) -> Result<(), NotJson>,
-) -> Result<(), NotJson> {
-    if skim.next_is(b'{') {
-        skim.object(field)
-    } else {
-        skim.skip()
-    }
+fn object<'a>(skim: &mut Skim<'a>, field: impl FnMut(&mut Skim<'a>, Span) -> Result<(), NotJson>) -> Result<(), NotJson> {
+    if skim.next_is(b'{') { skim.object(field) } else { skim.skip() }
 }
 
 /// An array; any other value is passed over.
 #[inline]
-fn array<'a>(
-    skim: &mut Skim<'a>,
-    item: impl FnMut(&mut Skim<'a>) -> Result<(), NotJson>,
-) -> Result<(), NotJson> {
-    if skim.next_is(b'[') {
-        skim.array(item)
-    } else {
-        skim.skip()
-    }
+fn array<'a>(skim: &mut Skim<'a>, item: impl FnMut(&mut Skim<'a>) -> Result<(), NotJson>) -> Result<(), NotJson> {
+    if skim.next_is(b'[') { skim.array(item) } else { skim.skip() }
 }
