@@ -1,0 +1,29 @@
+//! From bytes to pixels.
+
+mod jpeg;
+mod other;
+
+pub(crate) use jpeg::{JpegDecoder, dct_eighths};
+pub(crate) use other::decode_other;
+
+use super::raster::Raster;
+use super::resize::Extent;
+
+/// A decoded picture, as stored (not yet upright), still in the colours of its profile.
+pub(crate) struct Decoded {
+    pub(crate) pixels: Pixels,
+    /// The part of the raster that is the picture.
+    pub(crate) extent: Extent,
+    /// The file has an alpha channel, which was put onto white.
+    pub(crate) alpha_channel: bool,
+    /// At least one pixel was not opaque.
+    pub(crate) transparent: bool,
+}
+
+/// Pixels by kind of colour.
+pub(crate) enum Pixels {
+    /// Gray or RGB.
+    Light(Raster),
+    /// Four inks a pixel in the inverted form that JPEG stores: 255 is no ink.
+    Inks { width: u32, height: u32, data: Vec<u8> },
+}

@@ -1,0 +1,6 @@
+//! The whole way of a picture, on generated pictures and on shared fixtures.
+
+mod fixtures;
+mod generated;
+mod hostile;
+mod make;
