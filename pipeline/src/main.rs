@@ -1,2 +1,5 @@
-//! The binary.
-fn main() {}
+//! The `trommel` program.
+
+fn main() -> std::process::ExitCode {
+    trommel::cli::main(std::env::args_os())
+}

@@ -1,0 +1,44 @@
+# The commands that the README promises. Everything that they need and a machine lacks is installed by `setup`.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+PACKAGES := cmake nasm protobuf-compiler pkg-config libopenblas-dev
+BINARY := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/trommel
+
+.PHONY: quickstart test bench lint docs setup build peers
+
+quickstart: build
+	$(BINARY) demo --output out/demo
+
+build: setup
+	$(CARGO) build --release --workspace
+
+# One profile for everything: the tests build on what the quickstart built.
+test: setup
+	$(CARGO) test --release --workspace
+
+bench: setup
+	$(CARGO) build --release --workspace --benches
+	bash tests/bench/run.sh
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+docs: setup
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps
+
+# System packages of the build, on Debian and its kin; elsewhere it says what is missing.
+setup:
+	@missing=""; \
+	for package in $(PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then \
+	  if ! command -v apt-get >/dev/null; then echo "please install:$$missing" >&2; exit 1; fi; \
+	  as_root=""; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	  $$as_root apt-get update -q && DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -q $$missing; \
+	fi
+
+# The programs that ours is held against, in a virtual environment of their own.
+peers:
+	python3 -m venv target/peers
+	target/peers/bin/pip install -q -r tests/peers/requirements.txt

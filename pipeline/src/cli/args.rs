@@ -1,0 +1,231 @@
+//! Verbs and flags. The settings that a recipe shares come from [`settings`](crate::recipe::settings).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::recipe::settings::{FetchSettings, WriteSettings};
+
+/// Turns web crawls into training-ready image-text datasets.
+#[derive(Debug, Parser)]
+#[command(name = "trommel", version, about, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// What every verb takes.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Print the report as JSON on standard output.
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+    /// No progress lines.
+    #[arg(long, short, global = true, help_heading = "Everywhere")]
+    pub quiet: bool,
+    /// Threads; all cores by default.
+    #[arg(long, global = true, env = "TROMMEL_THREADS", help_heading = "Everywhere")]
+    pub threads: Option<usize>,
+    /// Memory that sorts and shuffles may hold before they spill, in MiB.
+    #[arg(long, global = true, env = "TROMMEL_MEMORY_MIB", default_value_t = 512, help_heading = "Everywhere")]
+    pub memory_mib: usize,
+    /// Folder for spill files; the system's temporary folder by default.
+    #[arg(long, global = true, env = "TROMMEL_SPILL", help_heading = "Everywhere")]
+    pub spill: Option<PathBuf>,
+}
+
+impl Common {
+    /// Threads to use.
+    pub fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get)).max(1)
+    }
+}
+
+/// How a run treats what is there.
+#[derive(Debug, Clone, Args)]
+pub struct Resume {
+    /// Start over: remove what the job left in its output folder.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub explain: bool,
+    /// Fetch again what failed for a passing reason in an earlier run.
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Do one part of the source's units, as `2/8`: the third of eight (for arrays of jobs).
+    #[arg(long, value_parser = part)]
+    pub part: Option<(usize, usize)>,
+}
+
+fn part(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    parts.filter(|(part, of)| part < of).ok_or_else(|| "a part is written i/n, counted from 0, as 2/8".into())
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a recipe, all passes; what is done stays done.
+    Run(RunArgs),
+    /// Extract candidates from WAT, WARC, ARC, WACZ or HTML files.
+    Extract(Box<ExtractArgs>),
+    /// Fetch the pictures of url lists into shards.
+    Fetch(Box<FetchArgs>),
+    /// The whole pipeline on a miniature web that the program serves itself, on loopback.
+    Demo(DemoArgs),
+    /// What became of all rows of an output folder.
+    Stats {
+        /// The output folder.
+        dir: String,
+    },
+    /// How far the passes of an output folder are.
+    Status {
+        /// The output folder.
+        dir: String,
+    },
+    /// Check a recipe, a shard, or an output folder against its markers.
+    Validate {
+        /// A recipe (`.toml`), a tar or parquet file, or an output folder.
+        path: String,
+    },
+    /// Print the JSON schema of a recipe.
+    Schema,
+    /// Print the functions that predicates may use.
+    Functions,
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Serve the miniature web until interrupted, for tests and benches.
+    #[command(hide = true)]
+    Miniweb(MiniwebArgs),
+}
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The recipe.
+    pub recipe: PathBuf,
+    /// Instead of the recipe's output.
+    #[arg(long, short)]
+    pub output: Option<String>,
+    /// What is there.
+    #[command(flatten)]
+    pub resume: Resume,
+}
+
+/// Flags of `extract`.
+#[derive(Debug, Args)]
+pub struct ExtractArgs {
+    /// Files, globs, folders or urls.
+    #[arg(required = true)]
+    pub inputs: Vec<String>,
+    /// Where the candidates go.
+    #[arg(long, short)]
+    pub output: String,
+    /// image, image_only, audio, video, text.
+    #[arg(long, value_delimiter = ',', default_value = "image")]
+    pub types: Vec<String>,
+    /// `cc2dataset` for that program's rows and columns exactly.
+    #[arg(long)]
+    pub compat: Option<String>,
+    /// Longest caption in bytes; longer ones are counted and left out.
+    #[arg(long)]
+    pub max_text_bytes: Option<usize>,
+    /// What is there.
+    #[command(flatten)]
+    pub resume: Resume,
+}
+
+/// Flags of `fetch`.
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// Url lists: files, globs, folders or urls.
+    #[arg(required_unless_present = "url_list")]
+    pub inputs: Vec<String>,
+    /// Url list, as img2dataset names it.
+    #[arg(long, hide = true)]
+    pub url_list: Option<String>,
+    /// Where the shards go.
+    #[arg(long, short, alias = "output-folder")]
+    pub output: String,
+    /// A url or mail address where site owners reach you; it goes into the user agent. Needed.
+    #[arg(long, env = "TROMMEL_CONTACT")]
+    pub contact: Option<String>,
+    /// Column of the url.
+    #[arg(long, default_value = "url")]
+    pub url_col: String,
+    /// Column of the caption.
+    #[arg(long)]
+    pub caption_col: Option<String>,
+    /// Other columns to keep; all by default, none with `--compat img2dataset`.
+    #[arg(long, value_delimiter = ',')]
+    pub save_additional_columns: Option<Vec<String>>,
+    /// Format of a list whose ending does not say it.
+    #[arg(long)]
+    pub input_format: Option<trommel_shards::lists::ListFormat>,
+    /// Any setting of the fetcher, as `backoff_max=60`; see `[network]` in `trommel schema`.
+    #[arg(long = "net", value_name = "KEY=VALUE")]
+    pub net: Vec<String>,
+    /// Picture and network settings.
+    #[command(flatten)]
+    pub fetch: FetchSettings,
+    /// Shard settings.
+    #[command(flatten)]
+    pub write: WriteSettings,
+    /// What is there.
+    #[command(flatten)]
+    pub resume: Resume,
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where the dataset goes.
+    #[arg(long, short, default_value = "out/demo")]
+    pub output: String,
+    /// Pages of the miniature web.
+    #[arg(long, default_value_t = 200)]
+    pub pages: u32,
+    /// Seed of the miniature web.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Keep what an earlier demo left there.
+    #[arg(long)]
+    pub resume: bool,
+}
+
+/// Flags of `miniweb`.
+#[derive(Debug, Args)]
+pub struct MiniwebArgs {
+    /// Port on loopback; 0 for any.
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Pages.
+    #[arg(long, default_value_t = 200)]
+    pub pages: u32,
+    /// Seed.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Share of hostile urls.
+    #[arg(long, default_value_t = 0.1)]
+    pub hostile: f64,
+    /// Share of slow hosts.
+    #[arg(long, default_value_t = 0.02)]
+    pub slow: f64,
+    /// Folder to write WAT, WARC and url lists to before serving.
+    #[arg(long)]
+    pub write: Option<PathBuf>,
+    /// WAT files to write.
+    #[arg(long, default_value_t = 2)]
+    pub wats: usize,
+    /// Urls of the bench endpoint to write into `bench.tsv`.
+    #[arg(long, default_value_t = 0)]
+    pub bench_urls: usize,
+}

@@ -1,0 +1,119 @@
+//! DataFusion in this process.
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+use futures::stream;
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, Outcome, Spread, UnitFailure, is_fatal};
+
+/// Runs partitions as tasks of this process: a bounded number of units at a time, the next one as soon as one ends.
+pub struct LocalEngine {
+    units_at_once: usize,
+    cancel: CancellationToken,
+}
+
+impl LocalEngine {
+    /// An engine that runs so many units at a time and stops when the token is cancelled.
+    pub fn new(units_at_once: usize, cancel: CancellationToken) -> Self {
+        Self { units_at_once: units_at_once.max(1), cancel }
+    }
+}
+
+#[async_trait]
+impl Engine for LocalEngine {
+    fn name(&self) -> &str {
+        "local"
+    }
+
+    async fn run(&self, context: &SessionContext, plan: LogicalPlan, spread: Spread) -> Result<Outcome> {
+        let state = context.state();
+        let optimized = state.optimize(&plan)?;
+        let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+        let partitions = physical.output_partitioning().partition_count();
+        let task = context.task_ctx();
+        let mut outcome = Outcome::default();
+        let (names, at_once) = match spread {
+            Spread::Units(names) if names.len() != partitions => {
+                return Err(DataFusionError::Internal(format!("{} units became {partitions} partitions", names.len())));
+            }
+            Spread::Units(names) => (names, self.units_at_once),
+            Spread::Shuffle => (Vec::new(), partitions.max(1)),
+        };
+        let mut running = stream::iter((0..partitions).map(|partition| {
+            let (physical, task) = (Arc::clone(&physical), Arc::clone(&task));
+            async move { (partition, run_partition(physical, task, partition).await) }
+        }))
+        .buffer_unordered(at_once);
+        loop {
+            let next = tokio::select! {
+                // Dropping the tasks rolls back the units in hand.
+                () = self.cancel.cancelled() => return Err(cancelled()),
+                next = running.next() => next,
+            };
+            let Some((partition, result)) = next else { break };
+            let result = result.and_then(|batches| collect(&batches));
+            match (result, names.get(partition)) {
+                (Ok(done), _) => outcome.done.extend(done),
+                (Err(error), Some(unit)) if !is_fatal(&error) => {
+                    if self.cancel.is_cancelled() {
+                        return Err(cancelled());
+                    }
+                    tracing::warn!(unit, %error, "unit failed");
+                    outcome.failed.push(UnitFailure { unit: unit.clone(), error });
+                }
+                (Err(error), _) => return Err(error),
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+fn cancelled() -> DataFusionError {
+    DataFusionError::Execution("cancelled".into())
+}
+
+/// Aborts its task when dropped, so that giving up a run gives up its units.
+struct Running<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for Running<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn run_partition(plan: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>, partition: usize) -> Result<Vec<RecordBatch>> {
+    let mut running = Running(tokio::spawn(async move {
+        let mut stream = plan.execute(partition, task)?;
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next().await {
+            batches.push(batch?);
+        }
+        Ok(batches)
+    }));
+    match (&mut running.0).await {
+        Ok(result) => result,
+        Err(error) => Err(DataFusionError::Execution(format!("a task ended early: {error}"))),
+    }
+}
+
+fn collect(batches: &[RecordBatch]) -> Result<Vec<(String, trommel_shards::marker::Marker)>> {
+    let mut done = Vec::new();
+    for batch in batches {
+        let (units, markers) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+        for row in 0..batch.num_rows() {
+            let marker = serde_json::from_str(markers.value(row)).map_err(|e| DataFusionError::External(Box::new(e)))?;
+            done.push((units.value(row).to_owned(), marker));
+        }
+    }
+    Ok(done)
+}

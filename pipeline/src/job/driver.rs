@@ -1,0 +1,667 @@
+//! Runs the passes of a job: what is done stays, what is pending is planned and given to the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::DataFusionError;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, col, ident, lit};
+use datafusion::prelude::SessionContext;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use trommel_shards::columns::{CONTROL_ROW, ROW, UID, UNIT};
+use trommel_shards::marker::{self, Counts, Marker};
+use trommel_shards::storage::{Storage, StorageError};
+use trommel_shards::table::TableError;
+
+use super::passes::{FetchPass, Pass, PassKind, Source, StreamStage};
+use super::{rounds, units};
+use crate::engine::{Engine, LocalEngine, Outcome, Spread};
+use crate::ledger::{Intent, JobFile, JobLock, LedgerError, short_hash, upstream_identity};
+use crate::op::write::{InputIdentity, ShardSpec, Target};
+use crate::op::{Dedupe, Drops, HOST, KEY, ORDER, Op, Pack, Write};
+use crate::plan::{SessionSettings, StageNode, functions, session};
+use crate::report::{Funnel, Progress, ProgressLine};
+use crate::services::Services;
+
+/// Units that one plan holds at most: bounds the time that planning takes.
+const UNITS_PER_PLAN: usize = 2000;
+
+/// A run that could not go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// The output folder is not for this run.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The store refused.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A table could not be written.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A pass failed as a whole.
+    #[error("pass `{pass}`: {message}")]
+    Pass {
+        /// The pass.
+        pass: String,
+        /// Why, one sentence.
+        message: String,
+        /// The error.
+        #[source]
+        source: DataFusionError,
+    },
+    /// Interrupted; what was finished is safe.
+    #[error("interrupted: finished units are safe, run the same command again to go on")]
+    Interrupted,
+}
+
+/// How a job runs.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Resume, or start over.
+    pub intent: Intent,
+    /// Threads for decoding, and partitions of shuffles.
+    pub threads: usize,
+    /// Bytes that sorts and shuffles may hold.
+    pub memory_bytes: usize,
+    /// Folder for spill files; the system's temporary folder by default.
+    pub spill_folder: Option<PathBuf>,
+    /// No progress lines.
+    pub quiet: bool,
+    /// Ask again for what failed for a passing reason.
+    pub retry_failed: bool,
+    /// This part of the source's units, of so many.
+    pub part: Option<(usize, usize)>,
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Finished {
+    /// What became of all rows.
+    pub funnel: Funnel,
+    /// Units that failed, with their pass and the reason.
+    pub failed: Vec<(String, String, String)>,
+    /// Units that were done in this run, and those that were done before.
+    pub units: (usize, usize),
+    /// Seconds that the run took.
+    pub seconds: f64,
+}
+
+/// A job, ready to run.
+pub struct Job {
+    /// Its name.
+    pub name: String,
+    /// The resolved recipe, for people.
+    pub recipe: serde_json::Value,
+    /// Where its output goes.
+    pub storage: Storage,
+    /// The passes.
+    pub passes: Vec<Pass>,
+    /// The stages in recipe order.
+    pub stages: Vec<String>,
+}
+
+/// One pass on its way.
+struct Here<'a> {
+    job: &'a Job,
+    context: SessionContext,
+    services: Arc<Services>,
+    engine: LocalEngine,
+    options: &'a RunOptions,
+    settings: SessionSettings,
+    config: String,
+    failed: Vec<(String, String, String)>,
+    units: (usize, usize),
+}
+
+/// What a pass leaves for the next one.
+#[derive(Debug, Clone, Default)]
+struct Upstream {
+    /// The pass that wrote the tables.
+    pass: String,
+    /// Markers of its units.
+    markers: BTreeMap<String, Marker>,
+    /// Columns of the tables.
+    schema: Option<SchemaRef>,
+    /// A dedupe pass that has listed rows of these tables: stage and folder.
+    lists: Option<(String, String)>,
+}
+
+impl Upstream {
+    fn identity(&self, unit: &str, lists: &BTreeMap<String, Vec<u8>>) -> String {
+        upstream_identity(self.markers.get(unit), lists.get(unit).map(Vec::as_slice))
+    }
+}
+
+impl Job {
+    /// Runs the job to its end.
+    ///
+    /// # Errors
+    /// [`JobError`]; failed units are no error, they are listed in [`Finished::failed`].
+    pub async fn run(&self, options: &RunOptions, progress: Arc<Progress>, cancel: CancellationToken) -> Result<Finished, JobError> {
+        let started = Instant::now();
+        let lock = JobLock::take(&self.storage).await?;
+        let file = JobFile::new(&self.name, self.recipe.clone(), self.passes.iter().map(|pass| pass.name.clone()).collect(), self.stages.clone());
+        file.claim(&self.storage, options.intent).await?;
+        let spill = tempfile::Builder::new()
+            .prefix("trommel-")
+            .tempdir_in(options.spill_folder.clone().unwrap_or_else(std::env::temp_dir))
+            .map_err(|source| LedgerError::Io { place: "the folder for spill files".into(), source })?;
+        let services = Arc::new(Services::new(self.storage.clone(), progress, spill.path().to_path_buf(), options.threads, cancel.clone()));
+        let settings = SessionSettings { partitions: options.threads, memory_bytes: options.memory_bytes, spill_folder: spill.path().to_path_buf() };
+        let fail = |source| JobError::Pass { pass: "plan".into(), message: "the session could not be made".into(), source };
+        let context = session(&settings, Arc::clone(&services)).map_err(fail)?;
+        let mut here = Here {
+            job: self,
+            context,
+            services,
+            engine: LocalEngine::new(options.threads, cancel.clone()),
+            options,
+            settings,
+            config: short_hash(format!("trommel layout 1 seed {}", self.recipe["job"]["seed"]).as_bytes()),
+            failed: Vec::new(),
+            units: (0, 0),
+        };
+        let mut funnel = Funnel::default();
+        let mut upstream = Upstream::default();
+        for pass in &self.passes {
+            let result = here.pass(pass, upstream, &mut funnel).await;
+            upstream = match result {
+                Ok(upstream) => upstream,
+                Err(_) if cancel.is_cancelled() => return Err(JobError::Interrupted),
+                Err(error) => return Err(error),
+            };
+        }
+        let mut text = serde_json::to_vec_pretty(&funnel).unwrap_or_default();
+        text.push(b'\n');
+        self.storage.put("funnel.json", text).await?;
+        let finished = Finished { funnel, failed: here.failed, units: here.units, seconds: started.elapsed().as_secs_f64() };
+        lock.release().await;
+        Ok(finished)
+    }
+
+    /// The plans of all passes as text, without running any. Columns that only the run can know are those of the recipe.
+    pub fn explain(&self) -> String {
+        let mut text = String::new();
+        for pass in &self.passes {
+            text.push_str(&format!("pass {}\n", pass.name));
+            let line = match &pass.kind {
+                PassKind::Source { files, source, shards } => {
+                    let how = match source {
+                        Source::Archives(op) => Op::Extract(op.clone()).describe(),
+                        Source::Lists(op) => Op::ReadList(op.clone()).describe(),
+                    };
+                    format!("  read {} files ({how}); {}", files.len(), end(shards.as_ref()))
+                }
+                PassKind::Dedupe { by, order, against, .. } => {
+                    let order: Vec<String> = order.iter().map(|(sql, desc)| format!("{sql}{}", if *desc { " desc" } else { "" })).collect();
+                    let keep = if order.is_empty() { "the first in input order".to_owned() } else { format!("the first by {}", order.join(", ")) };
+                    format!("  shuffle 128-bit keys of [{}], keep {keep}{}", by.join(", "), if against.is_empty() { String::new() } else { format!(", against {}", against.join(", ")) })
+                }
+                PassKind::Table { shards } => format!("  take duplicates out; {}", end(shards.as_ref())),
+                PassKind::Fetch(fetch, spec) => format!(
+                    "  pack units of {} rows{}; {}; {}",
+                    fetch.unit_rows,
+                    fetch.host_rows.map_or(String::new(), |rows| format!(" with at most {rows} of a host")),
+                    Op::Fetch(Box::new(fetch.fetch.clone())).describe(),
+                    end(Some(spec))
+                ),
+            };
+            text.push_str(&line);
+            text.push('\n');
+            for stage in &pass.before {
+                text.push_str(&format!("    {}\n", stage.text()));
+            }
+        }
+        text
+    }
+}
+
+fn end(shards: Option<&ShardSpec>) -> String {
+    shards.map_or("write tables".to_owned(), |spec| format!("write shards as {:?}", spec.format).to_lowercase())
+}
+
+impl Here<'_> {
+    fn storage(&self) -> &Storage {
+        &self.job.storage
+    }
+
+    fn error(&self, pass: &str, source: DataFusionError) -> JobError {
+        if self.services.cancel.is_cancelled() {
+            return JobError::Interrupted;
+        }
+        let root = source.find_root().to_string();
+        let message = root.lines().next().unwrap_or_default().trim_start_matches("External error: ").to_owned();
+        JobError::Pass { pass: pass.to_owned(), message, source }
+    }
+
+    /// Goes on with the chain of config hashes.
+    fn chain(&mut self, text: &str) -> String {
+        self.config = short_hash(format!("{} {text}", self.config).as_bytes());
+        self.config.clone()
+    }
+
+    async fn pass(&mut self, pass: &Pass, upstream: Upstream, funnel: &mut Funnel) -> Result<Upstream, JobError> {
+        let stages: Vec<String> = pass.before.iter().map(StreamStage::text).collect();
+        match &pass.kind {
+            PassKind::Source { files, source, shards } => {
+                let config = self.chain(&format!("{source:?} {stages:?} {shards:?}"));
+                let mut inputs = BTreeMap::new();
+                for file in files {
+                    inputs.insert(units::name_of(file), file);
+                }
+                if let Some((part, of)) = self.options.part {
+                    let mine: BTreeSet<String> = inputs.keys().enumerate().filter(|(at, _)| at % of == part).map(|(_, unit)| unit.clone()).collect();
+                    inputs.retain(|unit, _| mine.contains(unit));
+                }
+                let folder = format!("_trommel/units/{}", pass.name);
+                let identities = inputs.iter().map(|(unit, file)| (unit.clone(), file.identity())).collect();
+                let pending = self.pending(&pass.name, &config, &identities).await?;
+                for unit in &pending {
+                    if let Some(file) = inputs.get(unit) {
+                        units::write(self.storage(), &folder, file).await?;
+                    }
+                }
+                let read = match source {
+                    Source::Archives(op) => Op::Extract(op.clone()),
+                    Source::Lists(op) => Op::ReadList(op.clone()),
+                };
+                let target = self.target(pass, shards.as_ref());
+                let write = Write { pass: pass.name.clone(), config, input: InputIdentity::Control, target };
+                let ops = [Step::Op(read)].into_iter().chain(pass.before.iter().map(Step::Stage)).collect::<Vec<_>>();
+                let schema = self.run_units(pass, &folder, &units::schema(), &pending, &ops, &write, self.options.threads).await?;
+                let markers = self.valid(&pass.name, identities.keys()).await?;
+                funnel.rows = markers.values().map(|marker| marker.counts.rows).sum();
+                self.book(funnel, &markers);
+                Ok(Upstream { pass: pass.name.clone(), markers, schema: Some(schema), lists: None })
+            }
+            PassKind::Dedupe { stage, by, order, against } => {
+                let config = self.chain(&format!("dedupe {by:?} {order:?}"));
+                let identity = self.global_identity(&upstream, against).await?;
+                let folder = format!("_trommel/lists/{}", pass.name);
+                let known = Marker::read(self.storage(), &pass.name, "all").await?;
+                let done = match &known {
+                    Some(marker) => marker.config == config && marker.input == identity && marker.outputs_present(self.storage()).await?,
+                    None => false,
+                };
+                if !done {
+                    self.dedupe(pass, &upstream, by, order, against, &folder, &config, &identity, known).await?;
+                } else {
+                    self.units.1 += 1;
+                }
+                Ok(Upstream { lists: Some((stage.clone(), folder)), ..upstream })
+            }
+            PassKind::Table { shards } => {
+                let config = self.chain(&format!("table {stages:?} {shards:?}"));
+                let lists = self.lists(&upstream).await?;
+                let identities: BTreeMap<String, String> = upstream.markers.keys().map(|unit| (unit.clone(), upstream.identity(unit, &lists))).collect();
+                let pending = self.pending(&pass.name, &config, &identities).await?;
+                let mut ops = Vec::new();
+                if let Some((stage, folder)) = &upstream.lists {
+                    ops.push(Step::Op(Op::Drops(Drops { stage: stage.clone(), folder: folder.clone(), reason: "duplicate".into() })));
+                }
+                ops.extend(pass.before.iter().map(Step::Stage));
+                let input = InputIdentity::Upstream { pass: upstream.pass.clone(), lists: upstream.lists.as_ref().map(|(_, folder)| folder.clone()) };
+                let write = Write { pass: pass.name.clone(), config, input, target: self.target(pass, shards.as_ref()) };
+                let folder = format!("_trommel/tables/{}", upstream.pass);
+                let schema = upstream.schema.clone().unwrap_or_else(|| Arc::new(Schema::empty()));
+                let schema = self.run_units(pass, &folder, &schema, &pending, &ops, &write, self.options.threads).await?;
+                let markers = self.valid(&pass.name, identities.keys()).await?;
+                self.book(funnel, &markers);
+                Ok(Upstream { pass: pass.name.clone(), markers, schema: Some(schema), lists: None })
+            }
+            PassKind::Fetch(fetch, spec) => self.fetch(pass, fetch, spec, upstream, funnel).await,
+        }
+    }
+
+    /// Packs and fetches, round after round, until nothing is left over.
+    async fn fetch(&mut self, pass: &Pass, fetch: &FetchPass, spec: &ShardSpec, upstream: Upstream, funnel: &mut Funnel) -> Result<Upstream, JobError> {
+        let stages: Vec<String> = pass.before.iter().map(StreamStage::text).collect();
+        let schema = upstream.schema.clone().unwrap_or_else(|| Arc::new(Schema::empty()));
+        let mut files: Vec<String> = upstream.markers.keys().map(|unit| format!("_trommel/tables/{}/{unit}.parquet", upstream.pass)).collect();
+        let mut identity = self.global_identity(&upstream, &[]).await?;
+        let mut first_unit = 0;
+        let mut counts = Counts::default();
+        let mut all = BTreeMap::new();
+        if self.options.retry_failed {
+            rounds::put_back_failed(self.storage(), &pass.name, spec).await?;
+        }
+        for round in 0.. {
+            let name = if round == 0 { pass.name.clone() } else { format!("{}-round-{round}", pass.name) };
+            let last_round = round + 1 >= fetch.rounds.max(1);
+            let config = self.chain(&format!("fetch {:?} {} {:?} {stages:?} {} {last_round}", fetch.fetch, fetch.unit_rows, fetch.host_rows, serde_json::to_string(spec).unwrap_or_default()));
+            let packed = format!("{name}-units");
+            let pack = Pack { unit_rows: fetch.unit_rows, host_rows: fetch.host_rows, first_unit, digits: fetch.digits };
+            self.pack(pass, &packed, &files, &schema, pack, &config, &identity).await?;
+            let work = Marker::read_all(self.storage(), &packed).await?;
+            let work: BTreeMap<String, Marker> = work.into_iter().filter(|(unit, _)| unit != "all").collect();
+            first_unit += work.len();
+            let identities = work.iter().map(|(unit, marker)| (unit.clone(), upstream_identity(Some(marker), None))).collect();
+            let pending = self.pending(&name, &config, &identities).await?;
+            let spec = ShardSpec { deferred_folder: rounds::folder(&pass.name, round + 1), ..spec.clone() };
+            let op = Op::Fetch(Box::new(crate::op::Fetch { last_round, ..fetch.fetch.clone() }));
+            let ops: Vec<Step<'_>> = [Step::Op(op)].into_iter().chain(pass.before.iter().map(Step::Stage)).collect();
+            let input = InputIdentity::Upstream { pass: packed.clone(), lists: None };
+            let write = Write { pass: name.clone(), config, input, target: Target::Shards(spec) };
+            let shown = Pass { name: name.clone(), ..pass.clone() };
+            self.run_units(&shown, &format!("_trommel/tables/{packed}"), &schema, &pending, &ops, &write, fetch.units_at_once).await?;
+            let markers = self.valid(&name, identities.keys()).await?;
+            for marker in markers.values() {
+                // A row that was put off comes back in a later round: it is counted there.
+                let mut own = marker.counts.clone();
+                own.rows -= own.deferred;
+                own.deferred = 0;
+                counts.add(&own);
+            }
+            let failed_rows: u64 = work.iter().filter(|(unit, _)| !markers.contains_key(*unit)).map(|(_, marker)| marker.counts.kept).sum();
+            funnel.pending += failed_rows;
+            all.extend(markers);
+            let next = rounds::folder(&pass.name, round + 1);
+            let left = self.storage().list(&next).await?;
+            if left.is_empty() {
+                break;
+            }
+            files = left.into_iter().map(|entry| entry.name).collect();
+            identity = rounds::identity(self.storage(), &files).await?;
+        }
+        funnel.pass(&counts, &self.job.stages);
+        funnel.kept = counts.kept;
+        Ok(Upstream { pass: pass.name.clone(), markers: all, schema: None, lists: None })
+    }
+
+    /// Cuts tables into work units; redone whole unless its one marker fits.
+    #[allow(clippy::too_many_arguments, reason = "one call site, all of one pass")]
+    async fn pack(&mut self, pass: &Pass, name: &str, files: &[String], schema: &SchemaRef, pack: Pack, config: &str, identity: &str) -> Result<(), JobError> {
+        let known = Marker::read(self.storage(), name, "all").await?;
+        let config = short_hash(format!("{config} {pack:?}").as_bytes());
+        if let Some(marker) = &known
+            && marker.config == config
+            && marker.input == identity
+            && marker.outputs_present(self.storage()).await?
+        {
+            return Ok(());
+        }
+        self.forget(name, &BTreeSet::new()).await?;
+        if files.is_empty() {
+            return Ok(());
+        }
+        let fail = |source| self.error(&pass.name, source);
+        let rows = self.scan(files, schema, self.settings.partitions).map_err(fail)?;
+        let mut columns: Vec<Expr> = schema.fields().iter().map(|field| ident(field.name().as_str())).collect();
+        if pack.host_rows.is_some() {
+            let host = self.function("host_key").map_err(fail)?;
+            columns.push(host.call(vec![ident("url")]).alias(HOST));
+        }
+        let plan = LogicalPlanBuilder::from(rows)
+            .filter(ident(ROW).not_eq(lit(CONTROL_ROW)))
+            .and_then(|plan| plan.project(columns))
+            .and_then(LogicalPlanBuilder::build)
+            .and_then(|plan| StageNode::plan(plan, Op::Pack(pack)))
+            .and_then(|plan| {
+                let target = Target::Table { folder: format!("_trommel/tables/{name}") };
+                StageNode::plan(plan, Op::Write(Box::new(Write { pass: name.to_owned(), config: config.clone(), input: InputIdentity::Fixed(identity.to_owned()), target })))
+            })
+            .map_err(fail)?;
+        let line = ProgressLine::start(&self.services.progress, name, 0, self.options.quiet);
+        let context = self.context_for(self.settings.partitions).map_err(fail)?;
+        let outcome = self.engine.run(&context, plan, Spread::Shuffle).await.map_err(fail)?;
+        line.finish();
+        let mut outputs = BTreeMap::new();
+        let mut counts = Counts::default();
+        for (_, marker) in &outcome.done {
+            outputs.extend(marker.outputs.clone());
+            counts.add(&marker.counts);
+        }
+        self.mark(name, &config, identity, outputs, counts).await
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one call site, all of one pass")]
+    async fn dedupe(
+        &mut self,
+        pass: &Pass,
+        upstream: &Upstream,
+        by: &[String],
+        order: &[(String, bool)],
+        against: &[String],
+        folder: &str,
+        config: &str,
+        identity: &str,
+        known: Option<Marker>,
+    ) -> Result<(), JobError> {
+        // Lists of an earlier state must not be taken for this one's.
+        for name in known.iter().flat_map(|marker| marker.outputs.keys()) {
+            self.storage().delete(name).await?;
+        }
+        for entry in self.storage().list(folder).await? {
+            self.storage().delete(&entry.name).await?;
+        }
+        let fail = |source| self.error(&pass.name, source);
+        let schema = upstream.schema.clone().unwrap_or_else(|| Arc::new(Schema::empty()));
+        let files: Vec<String> = upstream.markers.keys().map(|unit| format!("_trommel/tables/{}/{unit}.parquet", upstream.pass)).collect();
+        let mut outcome = Outcome::default();
+        let line = ProgressLine::start(&self.services.progress, &pass.name, 1, self.options.quiet);
+        if !files.is_empty() {
+            let plan = self.dedupe_plan(&files, &schema, by, order, against).await.map_err(fail)?;
+            let write = Write {
+                pass: pass.name.clone(),
+                config: config.to_owned(),
+                input: InputIdentity::Fixed(identity.to_owned()),
+                target: Target::Lists { folder: folder.to_owned() },
+            };
+            let plan = StageNode::plan(plan, Op::Write(Box::new(write))).map_err(fail)?;
+            let context = self.context_for(self.settings.partitions).map_err(fail)?;
+            outcome = self.engine.run(&context, plan, Spread::Shuffle).await.map_err(fail)?;
+        }
+        self.services.progress.unit_done();
+        line.finish();
+        let mut outputs = BTreeMap::new();
+        let mut counts = Counts::default();
+        for (_, marker) in &outcome.done {
+            outputs.extend(marker.outputs.clone());
+            counts.add(&marker.counts);
+        }
+        self.units.0 += 1;
+        self.mark(&pass.name, config, identity, outputs, counts).await
+    }
+
+    async fn dedupe_plan(&self, files: &[String], schema: &SchemaRef, by: &[String], order: &[(String, bool)], against: &[String]) -> Result<LogicalPlan, DataFusionError> {
+        let key = self.function("row_key")?.call(by.iter().map(|name| ident(name.as_str())).collect()).alias(KEY);
+        let uid = if schema.field_with_name(UID).is_ok() { ident(UID) } else { ident("_uid") };
+        let mut columns = vec![ident(UNIT), ident(ROW), uid.alias(UID), key.clone()];
+        let directions: String = order.iter().map(|(_, descending)| if *descending { 'd' } else { 'a' }).collect();
+        let rows = self.scan(files, schema, self.settings.partitions)?;
+        if !order.is_empty() {
+            let exprs = order.iter().map(|(sql, _)| self.context.parse_sql_expr(sql, rows.schema())).collect::<Result<Vec<_>, _>>()?;
+            columns.push(functions::order_key(&directions).call(exprs).alias(ORDER));
+        }
+        let mut plan = LogicalPlanBuilder::from(rows).filter(ident(ROW).not_eq(lit(CONTROL_ROW)))?.project(columns)?;
+        if !against.is_empty() {
+            let earlier = self.context.read_parquet(against.to_vec(), datafusion::prelude::ParquetReadOptions::default()).await?.into_unoptimized_plan();
+            // The empty unit stands for rows of earlier outputs: they win, and are never listed.
+            let mut columns = vec![lit("").alias(UNIT), lit(0_i64).alias(ROW), cast(col(UID), arrow::datatypes::DataType::Utf8).alias(UID), key];
+            if !order.is_empty() {
+                columns.push(lit(Vec::<u8>::new()).alias(ORDER));
+            }
+            let earlier = LogicalPlanBuilder::from(earlier).project(columns)?.build()?;
+            plan = plan.union(earlier)?;
+        }
+        StageNode::plan(plan.build()?, Op::Dedupe(Dedupe { by: by.to_vec(), ordered: !order.is_empty() }))
+    }
+
+    /// Runs the pending units of a pass, some thousands in one plan. Returns the columns of what it writes.
+    #[allow(clippy::too_many_arguments, reason = "what a pass over units consists of")]
+    async fn run_units(&mut self, pass: &Pass, folder: &str, schema: &SchemaRef, pending: &[String], steps: &[Step<'_>], write: &Write, at_once: usize) -> Result<SchemaRef, JobError> {
+        let fail = |source| self.error(&pass.name, source);
+        let build = |units: &[String]| -> Result<(SessionContext, LogicalPlan, SchemaRef), DataFusionError> {
+            let files: Vec<String> = units.iter().map(|unit| format!("{folder}/{unit}.parquet")).collect();
+            let context = self.context_for(units.len().max(1))?;
+            let mut plan = self.scan(&files, schema, units.len())?;
+            for step in steps {
+                plan = step.plan(&context, plan)?;
+            }
+            let columns = Arc::clone(plan.schema().inner());
+            Ok((context, StageNode::plan(plan, Op::Write(Box::new(write.clone())))?, columns))
+        };
+        // The columns are known without running anything.
+        let probe = ["none".to_owned()];
+        let (_, _, columns) = build(&probe).map_err(fail)?;
+        if pending.is_empty() {
+            return Ok(columns);
+        }
+        let line = ProgressLine::start(&self.services.progress, &pass.name, pending.len() as u64, self.options.quiet);
+        let engine = LocalEngine::new(at_once, self.services.cancel.clone());
+        let mut failures = Vec::new();
+        let mut done = 0;
+        for units in pending.chunks(UNITS_PER_PLAN) {
+            let (context, plan, _) = build(units).map_err(fail)?;
+            let outcome = engine.run(&context, plan, Spread::Units(units.to_vec())).await.map_err(fail)?;
+            done += outcome.done.len();
+            failures.extend(outcome.failed.into_iter().map(|failure| {
+                let reason = failure.error.find_root().to_string();
+                (pass.name.clone(), failure.unit, reason.trim_start_matches("External error: ").to_owned())
+            }));
+        }
+        line.finish();
+        self.units.0 += done;
+        self.failed.extend(failures);
+        Ok(columns)
+    }
+
+    fn target(&self, pass: &Pass, shards: Option<&ShardSpec>) -> Target {
+        match shards {
+            Some(spec) => Target::Shards(spec.clone()),
+            None => Target::Table { folder: format!("_trommel/tables/{}", pass.name) },
+        }
+    }
+
+    fn function(&self, name: &str) -> Result<Arc<datafusion::logical_expr::ScalarUDF>, DataFusionError> {
+        let known = self.context.state().scalar_functions().get(name).cloned();
+        known.ok_or_else(|| DataFusionError::Internal(format!("the session lacks `{name}`")))
+    }
+
+    fn context_for(&self, partitions: usize) -> Result<SessionContext, DataFusionError> {
+        session(&SessionSettings { partitions, ..self.settings.clone() }, Arc::clone(&self.services))
+    }
+
+    /// Scans tables of the job's output by name; with as many partitions as files, one file each, in this order.
+    fn scan(&self, files: &[String], schema: &SchemaRef, partitions: usize) -> Result<LogicalPlan, DataFusionError> {
+        let urls = files.iter().map(|name| ListingTableUrl::parse(self.storage().uri_of(name))).collect::<Result<Vec<_>, _>>()?;
+        let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension("");
+        let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(Arc::clone(schema));
+        let table = ListingTable::try_new(config)?;
+        LogicalPlanBuilder::scan("rows", datafusion::datasource::provider_as_source(Arc::new(table)), None)?
+            // Bare names from here on: the stages know columns, not tables.
+            .project(schema.fields().iter().map(|field| col(datafusion::common::Column::new(Some("rows"), field.name())).alias(field.name())))?
+            .build()
+    }
+
+    /// The units without a valid marker. Outputs of units that are no longer there, or that have changed, are removed.
+    async fn pending(&mut self, pass: &str, config: &str, identities: &BTreeMap<String, String>) -> Result<Vec<String>, JobError> {
+        let markers = Marker::read_all(self.storage(), pass).await?;
+        let mut valid = BTreeSet::new();
+        for (unit, marker) in &markers {
+            let fits = identities.get(unit).is_some_and(|identity| *identity == marker.input) && marker.config == config;
+            if fits && marker.outputs_present(self.storage()).await? {
+                valid.insert(unit.clone());
+            }
+        }
+        self.forget(pass, &valid).await?;
+        self.units.1 += valid.len();
+        let mut pending: Vec<String> = identities.keys().filter(|unit| !valid.contains(*unit)).cloned().collect();
+        // In the order in which a scan sorts the files, so that partition i is unit i.
+        pending.sort_by_cached_key(|unit| format!("{unit}.parquet"));
+        Ok(pending)
+    }
+
+    /// Removes markers and outputs of all units but these; the marker goes first, so that a crash leaves no marker
+    /// without its outputs.
+    async fn forget(&self, pass: &str, keep: &BTreeSet<String>) -> Result<(), JobError> {
+        for (unit, marker) in Marker::read_all(self.storage(), pass).await? {
+            if !keep.contains(&unit) {
+                self.storage().delete(&marker::name(pass, &unit)).await?;
+                for output in marker.outputs.keys() {
+                    self.storage().delete(output).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn valid(&self, pass: &str, units: impl Iterator<Item = &String>) -> Result<BTreeMap<String, Marker>, JobError> {
+        let wanted: BTreeSet<&String> = units.collect();
+        let mut markers = Marker::read_all(self.storage(), pass).await?;
+        markers.retain(|unit, _| wanted.contains(unit));
+        Ok(markers)
+    }
+
+    fn book(&self, funnel: &mut Funnel, markers: &BTreeMap<String, Marker>) {
+        let mut counts = Counts::default();
+        for marker in markers.values() {
+            counts.add(&marker.counts);
+        }
+        funnel.pass(&counts, &self.job.stages);
+    }
+
+    /// The lists of duplicates by unit, for identities.
+    async fn lists(&self, upstream: &Upstream) -> Result<BTreeMap<String, Vec<u8>>, JobError> {
+        let mut lists = BTreeMap::new();
+        if let Some((_, folder)) = &upstream.lists {
+            for entry in self.storage().list(folder).await? {
+                let unit = entry.name.rsplit('/').next().and_then(|name| name.strip_suffix(".parquet"));
+                if let (Some(unit), Some(bytes)) = (unit, self.storage().get(&entry.name).await?) {
+                    lists.insert(unit.to_owned(), bytes.to_vec());
+                }
+            }
+        }
+        Ok(lists)
+    }
+
+    async fn global_identity(&self, upstream: &Upstream, against: &[String]) -> Result<String, JobError> {
+        let lists = self.lists(upstream).await?;
+        let mut text = String::new();
+        for unit in upstream.markers.keys() {
+            text.push_str(&format!("{unit} {}\n", upstream.identity(unit, &lists)));
+        }
+        for pattern in against {
+            match trommel_shards::source::expand(pattern).await {
+                Ok(files) => files.iter().for_each(|file| text.push_str(&format!("{}\n", file.identity()))),
+                Err(e) => return Err(JobError::Pass { pass: "dedupe".into(), message: e.to_string(), source: DataFusionError::External(Box::new(e)) }),
+            }
+        }
+        Ok(short_hash(text.as_bytes()))
+    }
+
+    async fn mark(&self, pass: &str, config: &str, input: &str, outputs: BTreeMap<String, marker::Output>, counts: Counts) -> Result<(), JobError> {
+        let marker = Marker {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: config.to_owned(),
+            input: input.to_owned(),
+            outputs,
+            counts,
+            stats: serde_json::Value::Null,
+            elapsed_ms: 0,
+        };
+        Ok(marker.write(self.storage(), pass, "all").await?)
+    }
+}
+
+/// One step of a pass over units.
+enum Step<'a> {
+    Op(Op),
+    Stage(&'a StreamStage),
+}
+
+impl Step<'_> {
+    fn plan(&self, context: &SessionContext, input: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+        match self {
+            Self::Op(op) => StageNode::plan(input, op.clone()),
+            Self::Stage(StreamStage::Language(op)) => StageNode::plan(input, Op::Language(op.clone())),
+            Self::Stage(StreamStage::Keep(keep)) => keep.plan(context, input),
+        }
+    }
+}

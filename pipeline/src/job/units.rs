@@ -1,0 +1,36 @@
+//! Units of the source, as small tables that a pass scans.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use trommel_shards::columns::UNIT;
+use trommel_shards::source::SourceFile;
+use trommel_shards::storage::Storage;
+use trommel_shards::table::{ROW_GROUP_ROWS, TableError, TableWriter};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Schema of a work list: the unit, the file, the file's identity.
+pub(super) fn schema() -> SchemaRef {
+    let utf8 = |name: &str| Field::new(name, DataType::Utf8, false);
+    Arc::new(Schema::new(vec![utf8(UNIT), utf8("path"), utf8("input")]))
+}
+
+/// A unit's name: the file's own, shortened, and eight characters of a hash over the whole path, so that adding files to
+/// a source renames nothing.
+pub(super) fn name_of(file: &SourceFile) -> String {
+    let base = file.uri.rsplit(['/', '\\']).next().unwrap_or_default();
+    let stem: String = base.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(64).collect();
+    format!("{stem}-{:08x}", xxh3_64(file.uri.as_bytes()) as u32)
+}
+
+/// Writes the work list of one file.
+pub(super) async fn write(storage: &Storage, folder: &str, file: &SourceFile) -> Result<(), TableError> {
+    let unit = name_of(file);
+    let mut table = TableWriter::create(storage, &format!("{folder}/{unit}.parquet"), schema(), ROW_GROUP_ROWS).await?;
+    let columns: Vec<ArrayRef> = [unit, file.uri.clone(), file.identity()].map(|value| Arc::new(StringArray::from(vec![value])) as ArrayRef).to_vec();
+    let batch = RecordBatch::try_new(schema(), columns).map_err(|e| TableError::Parquet { place: file.uri.clone(), source: e.into() })?;
+    table.write(&batch).await?;
+    table.finish().await.map(|_| ())
+}

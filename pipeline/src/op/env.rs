@@ -1,0 +1,65 @@
+//! What an operation finds around it when it runs.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use tokio::sync::mpsc::Sender;
+
+use crate::services::Services;
+
+/// The surroundings of one running partition.
+#[derive(Clone)]
+pub struct Env {
+    /// What the process shares.
+    pub services: Arc<Services>,
+    /// The partition's number.
+    pub partition: usize,
+    /// Schema of what comes out.
+    pub schema: SchemaRef,
+    /// The engine's memory pool.
+    pub pool: Arc<dyn MemoryPool>,
+    /// Metrics of the node.
+    pub metrics: ExecutionPlanMetricsSet,
+}
+
+/// Where a running operation puts its batches. A send that fails means that nobody reads any more.
+pub type Out = Sender<Result<RecordBatch>>;
+
+impl Env {
+    /// Takes the services from the session.
+    ///
+    /// # Errors
+    /// When the session was made without them.
+    pub fn new(context: &TaskContext, partition: usize, schema: SchemaRef, metrics: ExecutionPlanMetricsSet) -> Result<Self> {
+        let services = context
+            .session_config()
+            .get_extension::<Services>()
+            .ok_or_else(|| DataFusionError::Configuration("the session has no services: make it with `plan::session`".into()))?;
+        Ok(Self { services, partition, schema, pool: Arc::clone(context.memory_pool()), metrics })
+    }
+
+    /// A stream fed by a task. The task ends with its reader: when the stream is dropped, the task is aborted, and what
+    /// it was writing is rolled back by the writers' own drop.
+    pub fn stream<F, Fut>(&self, work: F) -> SendableRecordBatchStream
+    where
+        F: FnOnce(Out) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        let mut builder = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), 2);
+        let out = builder.tx();
+        builder.spawn(async move { work(out).await });
+        builder.build()
+    }
+}
+
+/// An error of ours on its way through the engine.
+pub fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}

@@ -1,0 +1,281 @@
+//! Fetches the urls of a unit and makes training pictures of them.
+//!
+//! Inside a unit everything overlaps: hundreds of requests are in flight while decoder threads work on what has come. Rows
+//! leave in the order in which they came in. What is ready early waits, in memory up to a bound, beyond it in a temporary
+//! file, so a slow host at the head of a unit costs neither speed nor memory. What a host has not given when the unit's
+//! time is over leaves with the status `deferred`.
+
+mod archived;
+mod job;
+mod reorder;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, ArrayRef, Int32Builder, LargeBinaryBuilder, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use trommel_shards::columns::{ERROR_CODE, IMAGE, UNIT, fetch_fields, is_system, system_fields};
+use trommel_shards::digest::HashKind;
+use trommel_shards::image::ImageOptions;
+
+use super::env::{Env, Out, external};
+use super::rows::{UnitRows, control_row, strings};
+use crate::crawl::fetch::{FetchConfig, FetchItem, FetchOutcome, UnitBudget};
+use job::{ImageJob, Row};
+use reorder::Reorder;
+
+/// Bytes of finished pictures that a unit holds in memory while they wait for slower rows before them.
+const REORDER_BYTES: usize = 96 << 20;
+/// Rows in an output batch.
+const BATCH_ROWS: usize = 128;
+
+/// Fetching and image work of one pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// How to fetch.
+    pub config: FetchConfig,
+    /// What to do with the bytes.
+    pub images: FetchImages,
+    /// Archive files that are asked before the network.
+    pub archive: Vec<String>,
+    /// Never ask the network.
+    pub offline: bool,
+    /// Time of a unit in seconds, after which the rest is deferred.
+    pub unit_seconds: f64,
+    /// In the last round what is left over fails instead.
+    pub last_round: bool,
+}
+
+/// What to do with the bytes of a picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FetchImages {
+    /// Decode, judge, resize, encode.
+    pub options: ImageOptions,
+    /// Digest of the downloaded bytes, as a column.
+    pub compute_hash: Option<HashKind>,
+    /// Column with the digest that the bytes must have, of the same kind.
+    pub verify_hash: Option<String>,
+    /// Column with boxes to blur: lists of `[x0, y0, x1, y1]` in 0..1.
+    pub boxes: Option<String>,
+    /// Text column to blank: `robots`, the page's own opt-out.
+    pub page_optout: bool,
+}
+
+impl Fetch {
+    pub(super) fn describe(&self) -> String {
+        let options = &self.images.options;
+        let from = match (self.archive.len(), self.offline) {
+            (0, _) => String::new(),
+            (n, true) => format!(" from {n} archives, offline"),
+            (n, false) => format!(" from {n} archives, then the network"),
+        };
+        format!("{}x{:?} {:?}{from}", options.image_size, options.resize_mode, options.encode_format).to_lowercase()
+    }
+
+    fn hash_name(&self) -> Option<&'static str> {
+        self.images.compute_hash.map(HashKind::name)
+    }
+
+    pub(super) fn output_schema(&self, input: &Schema) -> Result<SchemaRef> {
+        input.field_with_name("url")?;
+        for column in [&self.images.verify_hash, &self.images.boxes].into_iter().flatten() {
+            input.field_with_name(column)?;
+        }
+        let added = fetch_fields(self.images.options.extract_exif, self.hash_name());
+        let replaced = |name: &str| is_system(name) || name == ERROR_CODE || added.iter().any(|field| field.name() == name);
+        let mut fields: Vec<_> = input.fields().iter().filter(|field| !replaced(field.name())).cloned().collect();
+        fields.extend(added);
+        fields.push(Arc::new(Field::new(ERROR_CODE, DataType::Utf8, true)));
+        fields.push(Arc::new(Field::new(IMAGE, DataType::LargeBinary, true)));
+        fields.extend(system_fields());
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    pub(super) fn run(&self, mut input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {
+        let op = Arc::new(self.clone());
+        let inner = env.clone();
+        Ok(env.stream(move |out| async move {
+            let mut unit: Vec<RecordBatch> = Vec::new();
+            while let Some(batch) = input.next().await {
+                let batch = batch?;
+                for run in UnitRows::split(&batch)? {
+                    if !run.rows.is_empty() {
+                        unit.push(batch.slice(run.rows.start, run.rows.len()));
+                    }
+                    if run.control.is_some() {
+                        let name = run.unit;
+                        run_unit(&op, &inner, &name, std::mem::take(&mut unit), &out).await?;
+                    }
+                }
+            }
+            match unit.first() {
+                Some(batch) => Err(DataFusionError::Execution(format!("unit `{}` ended without its control row", strings(batch, UNIT)?.value(0)))),
+                None => Ok(()),
+            }
+        }))
+    }
+}
+
+async fn run_unit(op: &Arc<Fetch>, env: &Env, name: &str, batches: Vec<RecordBatch>, out: &Out) -> Result<()> {
+    let Some(first) = batches.first() else {
+        let _ = out.send(Ok(control_row(&env.schema, name, &serde_json::json!({}))?)).await;
+        return Ok(());
+    };
+    let rows = arrow::compute::concat_batches(&first.schema(), &batches)?;
+    drop(batches);
+    let total = rows.num_rows();
+    let job = Arc::new(ImageJob::new(op, &rows)?);
+    let mut reorder = Reorder::new(total, REORDER_BYTES, env.services.spill_folder.clone());
+    let mut emitter = Emitter { op, env, rows: &rows, out, next: 0 };
+
+    let mut wanted: Vec<FetchItem> = Vec::with_capacity(total);
+    let urls = strings(&rows, "url")?;
+    for index in 0..total {
+        match job.refused_by_page(index) {
+            Some(row) => reorder.put(index, row).map_err(DataFusionError::from)?,
+            None => wanted.push(FetchItem { index: index as u32, url: if urls.is_valid(index) { urls.value(index).to_owned() } else { String::new() } }),
+        }
+    }
+    let decoders = env.services.decoders();
+    let mut decoding = FuturesUnordered::new();
+
+    if !op.archive.is_empty() {
+        let services = Arc::clone(&env.services);
+        let files = op.archive.clone();
+        let archives = tokio::task::spawn_blocking(move || services.archives(&files)).await.map_err(external)?.map_err(external)?;
+        wanted = archived::fetch(&archives, wanted, op.offline, &job, &decoders, &mut reorder, &mut emitter).await?;
+    }
+
+    if !wanted.is_empty() {
+        let fetcher = env.services.fetcher(&op.config).map_err(external)?;
+        let (send, mut done) = mpsc::channel(64);
+        let budget = UnitBudget { time: Duration::from_secs_f64(op.unit_seconds), ..UnitBudget::default() };
+        let runner = tokio::spawn({
+            let fetcher = Arc::clone(&fetcher);
+            async move { fetcher.run_unit(wanted, budget, send).await }
+        });
+        // Aborts the fetching when this unit is given up.
+        let _guard = AbortOnDrop(runner.abort_handle());
+        let mut open = true;
+        while open || !decoding.is_empty() {
+            tokio::select! {
+                answer = done.recv(), if open && decoding.len() < 256 => match answer {
+                    Some(answer) => {
+                        let index = answer.index as usize;
+                        match answer.outcome {
+                            FetchOutcome::Success(fetched) => {
+                                let job = Arc::clone(&job);
+                                let decoders = Arc::clone(&decoders);
+                                decoding.push(async move {
+                                    let body = fetched.body.clone();
+                                    let row = decoders.run(move |processor| job.process(processor, index, &body)).await;
+                                    drop(fetched);
+                                    (index, row.unwrap_or_else(Row::decoder_panicked))
+                                });
+                            }
+                            other => reorder.put(index, Row::of_outcome(other, op.last_round)).map_err(DataFusionError::from)?,
+                        }
+                    }
+                    None => open = false,
+                },
+                Some((index, row)) = decoding.next(), if !decoding.is_empty() => reorder.put(index, row).map_err(DataFusionError::from)?,
+            }
+            emitter.emit_ready(&mut reorder).await?;
+        }
+    }
+    emitter.emit_ready(&mut reorder).await?;
+    if emitter.next != total {
+        return Err(DataFusionError::Execution(format!("unit `{name}`: {} of {total} urls were not answered", total - emitter.next)));
+    }
+    let _ = out.send(Ok(control_row(&env.schema, name, &serde_json::json!({ "urls": total }))?)).await;
+    Ok(())
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Turns finished rows, in order, into batches.
+struct Emitter<'a> {
+    op: &'a Fetch,
+    env: &'a Env,
+    rows: &'a RecordBatch,
+    out: &'a Out,
+    next: usize,
+}
+
+impl Emitter<'_> {
+    /// Sends all full batches, and the last one however small.
+    async fn emit_ready(&mut self, reorder: &mut Reorder) -> Result<()> {
+        loop {
+            let ready = reorder.ready();
+            let total = self.rows.num_rows();
+            if ready == 0 || (ready < BATCH_ROWS && self.next + ready < total) {
+                return Ok(());
+            }
+            let rows = reorder.take(ready.min(BATCH_ROWS)).map_err(DataFusionError::from)?;
+            let batch = self.batch(&rows)?;
+            self.next += rows.len();
+            if self.out.send(Ok(batch)).await.is_err() {
+                return Err(DataFusionError::Execution("cancelled".into()));
+            }
+        }
+    }
+
+    fn batch(&self, finished: &[Row]) -> Result<RecordBatch> {
+        let input = self.rows.slice(self.next, finished.len());
+        let mut status = StringBuilder::new();
+        let mut message = StringBuilder::new();
+        let mut code = StringBuilder::new();
+        let mut exif = StringBuilder::new();
+        let mut hash = StringBuilder::new();
+        let mut sizes: [Int32Builder; 4] = std::array::from_fn(|_| Int32Builder::new());
+        let mut image = LargeBinaryBuilder::new();
+        for row in finished {
+            status.append_value(row.status.as_str());
+            message.append_option(row.message.as_deref());
+            code.append_option(row.code.as_deref());
+            exif.append_option(row.exif.as_deref());
+            hash.append_option(row.hash.as_deref());
+            for (builder, size) in sizes.iter_mut().zip(row.sizes) {
+                builder.append_option(size.and_then(|size| i32::try_from(size).ok()));
+            }
+            image.append_option(row.image.as_deref());
+        }
+        let [mut width, mut height, mut original_width, mut original_height] = sizes;
+        let hash_name = self.op.hash_name();
+        let columns = self
+            .env
+            .schema
+            .fields()
+            .iter()
+            .map(|field| -> Result<ArrayRef> {
+                Ok(match field.name().as_str() {
+                    "status" => Arc::new(status.finish()),
+                    "error_message" => Arc::new(message.finish()),
+                    ERROR_CODE => Arc::new(code.finish()),
+                    "exif" => Arc::new(exif.finish()),
+                    "width" => Arc::new(width.finish()),
+                    "height" => Arc::new(height.finish()),
+                    "original_width" => Arc::new(original_width.finish()),
+                    "original_height" => Arc::new(original_height.finish()),
+                    IMAGE => Arc::new(image.finish()),
+                    name if Some(name) == hash_name => Arc::new(hash.finish()),
+                    name => Arc::clone(super::rows::column(&input, name)?),
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(RecordBatch::try_new(Arc::clone(&self.env.schema), columns)?)
+    }
+}

@@ -1,0 +1,148 @@
+//! From downloaded bytes to a finished row.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, ListArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Float32Type};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::{DataFusionError, Result};
+use trommel_shards::image::Processor;
+
+use super::{Fetch, FetchImages};
+use crate::crawl::fetch::{FetchOutcome, page_optout};
+use crate::op::rows::{column, strings};
+
+/// What a row says of itself after fetching, in img2dataset's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Success,
+    FailedToDownload,
+    FailedToResize,
+    Deferred,
+}
+
+impl Status {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::FailedToDownload => "failed_to_download",
+            Self::FailedToResize => "failed_to_resize",
+            Self::Deferred => "deferred",
+        }
+    }
+}
+
+/// A finished row: the columns that fetching adds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) status: Status,
+    pub(super) code: Option<String>,
+    pub(super) message: Option<String>,
+    /// width, height, original width, original height.
+    pub(super) sizes: [Option<u32>; 4],
+    pub(super) exif: Option<String>,
+    pub(super) hash: Option<String>,
+    pub(super) image: Option<Vec<u8>>,
+}
+
+impl Row {
+    pub(super) fn failed(status: Status, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { status, code: Some(code.into()), message: Some(message.into()), sizes: [None; 4], exif: None, hash: None, image: None }
+    }
+
+    pub(super) fn decoder_panicked() -> Self {
+        Self::failed(Status::FailedToResize, "decoder_panicked", "the decoder gave up on this picture")
+    }
+
+    /// The row of an answer that brought no bytes.
+    pub(super) fn of_outcome(outcome: FetchOutcome, last_round: bool) -> Self {
+        match outcome {
+            FetchOutcome::Failed(failure) => Self::failed(Status::FailedToDownload, failure.code, failure.message),
+            FetchOutcome::Refused(refusal) => {
+                let message = format!("use disallowed by {} `{}` ({})", refusal.signal, refusal.value, refusal.source);
+                Self::failed(Status::FailedToDownload, format!("opt_out_{}", refusal.signal), message)
+            }
+            FetchOutcome::Deferred if last_round => {
+                Self::failed(Status::FailedToDownload, "deferred_too_long", "the host gave no answer in any round")
+            }
+            FetchOutcome::Deferred => Self { status: Status::Deferred, ..Self::failed(Status::Deferred, "deferred", "put off to a later round") },
+            FetchOutcome::Success(_) => Self::failed(Status::FailedToDownload, "internal", "a success without its bytes"),
+        }
+    }
+
+    /// Bytes that the row holds beyond its own size.
+    pub(super) fn bytes(&self) -> usize {
+        self.image.as_ref().map_or(0, Vec::len) + self.exif.as_ref().map_or(0, String::len) + 128
+    }
+}
+
+/// The image work of one unit: options and the columns that it reads.
+pub(super) struct ImageJob {
+    images: FetchImages,
+    disallowed: Vec<String>,
+    expected: Option<StringArray>,
+    boxes: Option<ListArray>,
+    robots: Option<StringArray>,
+}
+
+impl ImageJob {
+    pub(super) fn new(op: &Arc<Fetch>, rows: &RecordBatch) -> Result<Self> {
+        let expected = op.images.verify_hash.as_deref().map(|name| strings(rows, name).cloned()).transpose()?;
+        let boxes = op.images.boxes.as_deref().map(|name| boxes_of(rows, name)).transpose()?;
+        let robots = match rows.column_by_name("robots") {
+            Some(column) if op.images.page_optout => column.as_string_opt::<i32>().cloned(),
+            _ => None,
+        };
+        Ok(Self { images: op.images.clone(), disallowed: op.config.disallowed_directives.clone(), expected, boxes, robots })
+    }
+
+    /// The row of a picture whose page has opted out: nothing is requested for it.
+    pub(super) fn refused_by_page(&self, index: usize) -> Option<Row> {
+        let directives = self.robots.as_ref().filter(|robots| robots.is_valid(index))?.value(index);
+        let refusal = page_optout([directives], &self.disallowed)?;
+        Some(Row::of_outcome(FetchOutcome::Refused(refusal), false))
+    }
+
+    pub(super) fn process(&self, processor: &mut Processor, index: usize, body: &[u8]) -> Row {
+        let hash = self.images.compute_hash.map(|kind| kind.hex(body));
+        if let Some(expected) = self.expected.as_ref().filter(|expected| expected.is_valid(index))
+            && hash.as_deref().is_some_and(|hash| !hash.eq_ignore_ascii_case(expected.value(index).trim()))
+        {
+            return Row::failed(Status::FailedToDownload, "hash_mismatch", "hash mismatch");
+        }
+        let boxes = self.boxes.as_ref().filter(|boxes| boxes.is_valid(index)).map(|boxes| corners(boxes, index)).unwrap_or_default();
+        match processor.process(body, &boxes, &self.images.options) {
+            Ok(done) => Row {
+                status: Status::Success,
+                code: None,
+                message: None,
+                sizes: [done.width, done.height, done.original_width, done.original_height].map(Into::into),
+                exif: done.exif,
+                hash,
+                image: Some(done.bytes),
+            },
+            Err(error) => Row { hash: None, ..Row::failed(Status::FailedToResize, error.code(), error.to_string()) },
+        }
+    }
+}
+
+fn boxes_of(rows: &RecordBatch, name: &str) -> Result<ListArray> {
+    let float = Arc::new(Field::new("item", DataType::Float32, true));
+    let inner = Arc::new(Field::new("item", DataType::List(float), true));
+    let boxes = cast(column(rows, name)?, &DataType::List(inner))?;
+    boxes.as_list_opt::<i32>().cloned().ok_or_else(|| DataFusionError::Plan(format!("column `{name}` holds no lists of boxes")))
+}
+
+fn corners(boxes: &ListArray, index: usize) -> Vec<[f32; 4]> {
+    let boxes = boxes.value(index);
+    let Some(boxes) = boxes.as_list_opt::<i32>() else { return Vec::new() };
+    (0..boxes.len())
+        .filter(|&at| boxes.is_valid(at))
+        .filter_map(|at| {
+            let corners = boxes.value(at);
+            let corners = corners.as_primitive_opt::<Float32Type>()?;
+            corners.values().get(..4)?.try_into().ok()
+        })
+        .collect()
+}

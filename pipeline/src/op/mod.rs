@@ -1,0 +1,164 @@
+//! The operations: what a pass does to its rows, one file each.
+//!
+//! An operation is data. It says which columns it needs and adds, how its input must be spread, and how one partition of
+//! batches becomes another. It holds no hidden state: what a process shares (fetcher, decoder pool, storage) comes from
+//! [`Services`](crate::services::Services) at run time, so that the same operation runs in any process.
+
+mod dedupe;
+mod drops;
+mod env;
+mod extract;
+mod fetch;
+mod language;
+mod pack;
+mod read_list;
+mod rows;
+pub mod write;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::SendableRecordBatchStream;
+use serde::{Deserialize, Serialize};
+use trommel_shards::columns::{ROW, UNIT};
+
+pub use dedupe::{Dedupe, KEY, ORDER, dedupe_schema};
+pub use drops::Drops;
+pub use env::Env;
+pub use extract::Extract;
+pub use fetch::{Fetch, FetchImages};
+pub use language::Language;
+pub use pack::{HOST, Pack};
+pub use read_list::ReadList;
+pub use rows::{UnitRows, control_row, exclude};
+pub use write::Write;
+
+/// How an operation's input must be spread over partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// As it comes; whole units, in order.
+    Any,
+    /// All rows with the same values of these columns in one partition.
+    Hash(Vec<String>),
+    /// One partition.
+    Single,
+}
+
+/// Every operation that a plan can hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Op {
+    /// Archive files to candidates.
+    Extract(Extract),
+    /// Url lists to candidates.
+    ReadList(ReadList),
+    /// Adds `lang` and `lang_score` with a model from a file.
+    Language(Language),
+    /// Finds the rows that are duplicates.
+    Dedupe(Dedupe),
+    /// Marks the rows that an earlier pass has listed as duplicates.
+    Drops(Drops),
+    /// Cuts a list into units of work that hold many hosts.
+    Pack(Pack),
+    /// Fetches, decodes, judges, resizes and encodes.
+    Fetch(Box<Fetch>),
+    /// Writes units with their exclusions and markers.
+    Write(Box<Write>),
+}
+
+impl Op {
+    /// The operation's name in plans and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Extract(_) => "Extract",
+            Self::ReadList(_) => "ReadList",
+            Self::Language(_) => "Language",
+            Self::Dedupe(_) => "Dedupe",
+            Self::Drops(_) => "Drops",
+            Self::Pack(_) => "Pack",
+            Self::Fetch(_) => "Fetch",
+            Self::Write(_) => "Write",
+        }
+    }
+
+    /// One line for `--explain`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Extract(op) => op.describe(),
+            Self::ReadList(op) => op.describe(),
+            Self::Language(op) => op.describe(),
+            Self::Dedupe(op) => op.describe(),
+            Self::Drops(op) => op.describe(),
+            Self::Pack(op) => op.describe(),
+            Self::Fetch(op) => op.describe(),
+            Self::Write(op) => op.describe(),
+        }
+    }
+
+    /// The operation as JSON: what travels to another process, and what config hashes are made of.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads what [`Op::to_text`] wrote.
+    ///
+    /// # Errors
+    /// When the text is of another version.
+    pub fn from_text(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|e| DataFusionError::External(Box::new(e)))
+    }
+
+    /// How the input must be spread.
+    pub fn need(&self) -> Need {
+        match self {
+            Self::Dedupe(op) => op.need(),
+            Self::Pack(_) => Need::Single,
+            Self::Write(op) if matches!(op.target, write::Target::Lists { .. }) => Need::Single,
+            _ => Need::Any,
+        }
+    }
+
+    /// The columns that the input must be sorted by, ascending; none for most.
+    pub fn ordering(&self) -> Vec<&'static str> {
+        match self {
+            Self::Pack(op) => op.ordering(),
+            Self::Write(op) if matches!(op.target, write::Target::Lists { .. }) => vec![UNIT, ROW],
+            _ => vec![],
+        }
+    }
+
+    /// The columns that come out of an input.
+    ///
+    /// # Errors
+    /// When a column is missing.
+    pub fn output_schema(&self, input: &Schema) -> Result<SchemaRef> {
+        match self {
+            Self::Extract(op) => op.output_schema(input),
+            Self::ReadList(op) => op.output_schema(input),
+            Self::Language(op) => op.output_schema(input),
+            Self::Dedupe(op) => op.output_schema(input),
+            Self::Drops(_) => Ok(Arc::new(input.clone())),
+            Self::Pack(op) => op.output_schema(input),
+            Self::Fetch(op) => op.output_schema(input),
+            Self::Write(_) => Ok(write::stats_schema()),
+        }
+    }
+
+    /// Runs the operation over one partition.
+    ///
+    /// # Errors
+    /// When a service is missing; errors of rows and units come through the stream.
+    pub fn run(&self, input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {
+        match self {
+            Self::Extract(op) => op.run(input, env),
+            Self::ReadList(op) => op.run(input, env),
+            Self::Language(op) => op.run(input, env),
+            Self::Dedupe(op) => op.run(input, env),
+            Self::Drops(op) => op.run(input, env),
+            Self::Pack(op) => op.run(input, env),
+            Self::Fetch(op) => op.run(input, env),
+            Self::Write(op) => op.run(input, env),
+        }
+    }
+}

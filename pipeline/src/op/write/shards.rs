@@ -1,0 +1,316 @@
+//! Final shards: webdataset tars, parquet, plain files, or statistics only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatchOptions, StringArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use datafusion::common::{DataFusionError, Result};
+use serde::{Deserialize, Serialize};
+use trommel_shards::columns::{ERROR_CODE, IMAGE, is_system};
+use trommel_shards::marker::{Counts, Output};
+use trommel_shards::storage::{ObjectWriter, Storage};
+use trommel_shards::table::{ROW_GROUP_ROWS, TableWriter};
+use trommel_shards::tar::TarWriter;
+
+use super::json;
+use crate::op::env::{Env, external};
+use crate::op::rows::{column, strings};
+
+/// Bytes of a tar that are gathered before they are handed to storage.
+const FLUSH_BYTES: usize = 1 << 20;
+/// Bytes of pictures in a row group of parquet output.
+const GROUP_BYTES: usize = 64 << 20;
+
+/// The layout of the final shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputFormat {
+    /// One tar per shard (`KEY.jpg`, `KEY.txt`, `KEY.json`) with a parquet file beside it.
+    Webdataset,
+    /// One parquet file per shard with the pictures in a binary column.
+    Parquet,
+    /// A folder per shard, one file per member.
+    Files,
+    /// Statistics only: measures fetching.
+    Dummy,
+}
+
+/// How final shards are written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardSpec {
+    /// The layout.
+    pub format: OutputFormat,
+    /// Rows of a full shard: gives the digits of a key.
+    pub shard_rows: usize,
+    /// Column that becomes the `txt` member; `None` for none.
+    pub caption: Option<String>,
+    /// Ending of the picture's member, and name of its parquet column.
+    pub extension: String,
+    /// img2dataset's habits where they differ from ours: indented ASCII JSON, times in the statistics.
+    pub compat: bool,
+    /// Name of the fetching stage, for the funnel.
+    pub fetch_stage: String,
+    /// Folder for rows that are put off, relative to the job's output.
+    pub deferred_folder: String,
+    /// Columns of the pass's input: what a deferred row is put back with.
+    pub input_columns: Vec<String>,
+}
+
+impl ShardSpec {
+    pub(super) fn describe(&self) -> String {
+        format!("format={:?} shard_rows={}", self.format, self.shard_rows).to_lowercase()
+    }
+
+    /// Digits of the row's number in a key: img2dataset's `ceil(log10(number_sample_per_shard))`.
+    fn row_digits(&self) -> usize {
+        let mut digits = 0;
+        while 10_usize.pow(digits) < self.shard_rows {
+            digits += 1;
+        }
+        digits as usize
+    }
+}
+
+pub(super) struct ShardSink {
+    spec: ShardSpec,
+    shard: String,
+    storage: Storage,
+    schema: SchemaRef,
+    rows: usize,
+    tar: Option<(TarWriter, ObjectWriter)>,
+    table: Option<TableWriter>,
+    deferred_name: String,
+    deferred: Option<TableWriter>,
+    files: BTreeMap<String, Output>,
+    statuses: BTreeMap<String, u64>,
+    messages: BTreeMap<String, u64>,
+    started: std::time::SystemTime,
+}
+
+impl ShardSink {
+    pub(super) async fn open(env: &Env, spec: &ShardSpec, shard: &str, input: &SchemaRef) -> Result<Self> {
+        let storage = env.services.storage.clone();
+        let schema = final_schema(input, spec);
+        let tar = match spec.format {
+            OutputFormat::Webdataset => Some((TarWriter::new(), storage.create(&format!("{shard}.tar")).await.map_err(external)?)),
+            _ => None,
+        };
+        let table = match spec.format {
+            OutputFormat::Dummy => None,
+            _ => Some(TableWriter::create(&storage, &format!("{shard}.parquet"), Arc::clone(&schema), ROW_GROUP_ROWS).await.map_err(external)?),
+        };
+        Ok(Self {
+            spec: spec.clone(),
+            shard: shard.to_owned(),
+            storage,
+            schema,
+            rows: 0,
+            tar,
+            table,
+            deferred_name: format!("{}/{shard}.parquet", spec.deferred_folder),
+            deferred: None,
+            files: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            started: std::time::SystemTime::now(),
+        })
+    }
+
+    /// Writes kept rows: books failures, sets deferred rows aside.
+    pub(super) async fn write(&mut self, batch: &RecordBatch, counts: &mut Counts, env: &Env) -> Result<()> {
+        let Some(status) = batch.column_by_name("status") else {
+            counts.kept += batch.num_rows() as u64;
+            return self.write_rows(batch, None).await;
+        };
+        let status = status.as_string_opt::<i32>().ok_or_else(|| DataFusionError::Plan("column `status` is not text".into()))?;
+        let deferred = BooleanArray::from_iter((0..batch.num_rows()).map(|row| Some(status.value(row) == "deferred")));
+        let put_off = deferred.true_count();
+        if put_off > 0 {
+            counts.deferred += put_off as u64;
+            self.defer(&filter_record_batch(batch, &deferred)?).await?;
+        }
+        let now = if put_off > 0 { filter_record_batch(batch, &arrow::compute::not(&deferred)?)? } else { batch.clone() };
+        let status = strings(&now, "status")?.clone();
+        let code = strings(&now, ERROR_CODE)?;
+        let message = strings(&now, "error_message")?;
+        for row in 0..now.num_rows() {
+            *self.statuses.entry(status.value(row).to_owned()).or_default() += 1;
+            if status.value(row) == "success" {
+                counts.kept += 1;
+                *self.messages.entry("success".into()).or_default() += 1;
+            } else {
+                counts.lose(&self.spec.fetch_stage, code.value(row));
+                *self.messages.entry(if message.is_valid(row) { message.value(row) } else { code.value(row) }.to_owned()).or_default() += 1;
+                env.services.progress.failed(code.value(row));
+            }
+        }
+        self.write_rows(&now, Some(&status)).await
+    }
+
+    async fn write_rows(&mut self, batch: &RecordBatch, status: Option<&StringArray>) -> Result<()> {
+        let keys = self.keys(batch.num_rows());
+        let rows = self.final_rows(batch, &keys)?;
+        let images = batch.column_by_name(IMAGE).and_then(|column| column.as_binary_opt::<i64>());
+        let meta = RecordBatch::try_new_with_options(
+            without_image(&rows.schema()),
+            rows.schema().fields().iter().zip(rows.columns()).filter(|(field, _)| !is_image(field)).map(|(_, column)| Arc::clone(column)).collect(),
+            &RecordBatchOptions::new().with_row_count(Some(rows.num_rows())),
+        )?;
+        if let Some(images) = images.filter(|_| matches!(self.spec.format, OutputFormat::Webdataset | OutputFormat::Files)) {
+            let caption = self.spec.caption.as_deref().map(|name| strings(&meta, name)).transpose()?.cloned();
+            for row in 0..batch.num_rows() {
+                if status.is_none_or(|status| status.value(row) == "success") && images.is_valid(row) {
+                    self.sample(keys.value(row), images.value(row), caption.as_ref().map(|text| if text.is_valid(row) { text.value(row) } else { "" }), &json::object(&meta, row)).await?;
+                }
+            }
+        }
+        if let Some(table) = &mut self.table {
+            let rows = match self.spec.format {
+                OutputFormat::Parquet => rows,
+                _ => meta,
+            };
+            table.write(&rows).await.map_err(external)?;
+            if table.pending_bytes() > GROUP_BYTES {
+                table.flush().await.map_err(external)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the members of one sample, adjacent, sorted by ending as img2dataset's are.
+    async fn sample(&mut self, key: &str, image: &[u8], caption: Option<&str>, meta: &serde_json::Value) -> Result<()> {
+        let meta = if self.spec.compat { json::python_indented(meta) } else { serde_json::to_vec(meta).unwrap_or_default() };
+        let image_ending = self.spec.extension.clone();
+        let mut members = vec![(image_ending.as_str(), image), ("json", meta.as_slice())];
+        if let Some(caption) = caption {
+            members.push(("txt", caption.as_bytes()));
+        }
+        members.sort_by_key(|(ending, _)| *ending);
+        for (ending, content) in members {
+            match &mut self.tar {
+                Some((tar, writer)) => {
+                    tar.append(&format!("{key}.{ending}"), content).map_err(external)?;
+                    if tar.pending() >= FLUSH_BYTES {
+                        writer.write(Bytes::from(tar.take())).await.map_err(external)?;
+                    }
+                }
+                None => {
+                    let name = format!("{}/{key}.{ending}", self.shard);
+                    let written = self.storage.put(&name, content.to_vec()).await.map_err(external)?;
+                    self.files.insert(name, written.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn defer(&mut self, rows: &RecordBatch) -> Result<()> {
+        let indices = self.spec.input_columns.iter().map(|name| rows.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let rows = rows.project(&indices)?;
+        let table = match &mut self.deferred {
+            Some(table) => table,
+            None => self.deferred.insert(TableWriter::create(&self.storage, &self.deferred_name, rows.schema(), ROW_GROUP_ROWS).await.map_err(external)?),
+        };
+        table.write(&rows).await.map_err(external)
+    }
+
+    /// Keys of the next rows: the shard's number, then the row's.
+    fn keys(&mut self, count: usize) -> StringArray {
+        let width = self.spec.row_digits();
+        let first = self.rows;
+        self.rows += count;
+        StringArray::from_iter_values((first..first + count).map(|row| format!("{}{row:0width$}", self.shard)))
+    }
+
+    fn final_rows(&self, batch: &RecordBatch, keys: &StringArray) -> Result<RecordBatch> {
+        let columns = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| -> Result<ArrayRef> {
+                match field.name().as_str() {
+                    "key" => Ok(Arc::new(keys.clone())),
+                    _ if is_image(field) => {
+                        let images = column(batch, IMAGE)?.as_binary::<i64>();
+                        Ok(Arc::new(images.iter().collect::<BinaryArray>()))
+                    }
+                    name => column(batch, name).map(Arc::clone),
+                }
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+
+    pub(super) async fn finish(self, counts: &Counts, outputs: &mut BTreeMap<String, Output>) -> Result<()> {
+        if let Some((tar, mut writer)) = self.tar {
+            writer.write(Bytes::from(tar.finish())).await.map_err(external)?;
+            crate::failpoint::reach("before-tar-commit");
+            outputs.insert(format!("{}.tar", self.shard), writer.finish().await.map_err(external)?.into());
+        }
+        if let Some(table) = self.table {
+            crate::failpoint::reach("between-tar-and-parquet");
+            outputs.insert(format!("{}.parquet", self.shard), table.finish().await.map_err(external)?.into());
+        }
+        if let Some(deferred) = self.deferred {
+            outputs.insert(self.deferred_name, deferred.finish().await.map_err(external)?.into());
+        }
+        outputs.extend(self.files);
+        let count = |name: &str| self.statuses.get(name).copied().unwrap_or(0);
+        let mut stats = serde_json::json!({
+            "count": counts.kept + counts.lost.get(&self.spec.fetch_stage).map_or(0, |reasons| reasons.values().sum::<u64>()),
+            "successes": counts.kept,
+            "failed_to_download": count("failed_to_download"),
+            "failed_to_resize": count("failed_to_resize"),
+        });
+        if self.spec.compat {
+            let seconds = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).map_or(0.0, |age| age.as_secs_f64());
+            let (start, end) = (seconds(self.started), seconds(std::time::SystemTime::now()));
+            stats["duration"] = (end - start).into();
+            stats["start_time"] = start.into();
+            stats["end_time"] = end.into();
+        }
+        stats["status_dict"] = serde_json::to_value(&self.messages).unwrap_or_default();
+        let name = format!("{}_stats.json", self.shard);
+        let text = json::python_indented(&stats);
+        outputs.insert(name.clone(), self.storage.put(&name, text).await.map_err(external)?.into());
+        Ok(())
+    }
+}
+
+/// Marks the picture's column in a final schema.
+const IMAGE_MARK: &str = "trommel.image";
+
+fn is_image(field: &Field) -> bool {
+    field.metadata().contains_key(IMAGE_MARK)
+}
+
+fn without_image(schema: &SchemaRef) -> SchemaRef {
+    Arc::new(Schema::new(schema.fields().iter().filter(|field| !is_image(field)).cloned().collect::<Vec<_>>()))
+}
+
+/// Data columns in order, `key` before `status` (or last), no machinery. Parquet output gets the picture's column.
+fn final_schema(input: &SchemaRef, spec: &ShardSpec) -> SchemaRef {
+    let mut fields = Vec::new();
+    let key = || Arc::new(Field::new("key", DataType::Utf8, true));
+    for field in input.fields().iter().filter(|field| !is_system(field.name())) {
+        if field.name() == ERROR_CODE && spec.compat {
+            continue;
+        }
+        if field.name() == "status" {
+            fields.push(key());
+        }
+        fields.push(Arc::clone(field));
+    }
+    if !fields.iter().any(|field| field.name() == "key") {
+        fields.push(key());
+    }
+    if spec.format == OutputFormat::Parquet && input.field_with_name(IMAGE).is_ok() {
+        let mark = std::collections::HashMap::from([(IMAGE_MARK.to_owned(), spec.extension.clone())]);
+        fields.push(Arc::new(Field::new(&spec.extension, DataType::Binary, true).with_metadata(mark)));
+    }
+    Arc::new(Schema::new(fields))
+}

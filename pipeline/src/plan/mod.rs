@@ -1,0 +1,18 @@
+//! Passes as DataFusion plans: one logical node and one physical node carry every operation of ours.
+//!
+//! An operation ([`Op`](crate::op::Op)) is plain data that can be written as JSON; the nodes hold it, check columns when
+//! the plan is made, and run it partition by partition. They are unary and keep partition *p* at *p*, which is what a
+//! distributed engine needs to slice a plan by its file scans.
+
+mod exec;
+pub mod functions;
+mod node;
+mod planner;
+mod predicate;
+mod session;
+
+pub use exec::StageExec;
+pub use node::StageNode;
+pub use planner::{StagePlanner, TrommelQueryPlanner};
+pub use predicate::{Keep, KeepError};
+pub use session::{SessionSettings, session};

@@ -1,0 +1,67 @@
+//! One place that makes sessions: functions, planner, limits and services, the same for every engine and for tests.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use super::TrommelQueryPlanner;
+use crate::services::Services;
+
+/// Consumers that an out-of-memory error names.
+const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(5).unwrap();
+
+/// What a session may use.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    /// Partitions that a shuffle or a scan is cut into.
+    pub partitions: usize,
+    /// Bytes that sorts and shuffles may hold before they spill.
+    pub memory_bytes: usize,
+    /// Folder for spill files.
+    pub spill_folder: PathBuf,
+}
+
+/// Makes a session: DataFusion's own functions, ours, our planner, bounded memory, and the process-wide services.
+///
+/// # Errors
+/// When the runtime cannot be made.
+pub fn session(settings: &SessionSettings, services: Arc<Services>) -> Result<SessionContext> {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(settings.partitions.max(1))
+        .with_batch_size(8192)
+        .with_round_robin_repartition(false)
+        .with_repartition_file_scans(false)
+        .with_collect_statistics(false)
+        .with_extension(Arc::clone(&services));
+    let options = config.options_mut();
+    // Plain strings everywhere: views do not travel well over IPC, and the operations ask for one type.
+    options.execution.parquet.schema_force_view_types = false;
+    options.execution.spill_compression = datafusion::config::SpillCompression::Lz4Frame;
+    options.execution.sort_spill_reservation_bytes = (settings.memory_bytes / settings.partitions.max(1) / 8).clamp(1 << 20, 10 << 20);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(settings.memory_bytes), NAMED_CONSUMERS);
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![settings.spill_folder.clone()]));
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(disk).build_arc()?;
+    let state = SessionStateBuilder::new()
+        .with_default_features()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_query_planner(Arc::new(TrommelQueryPlanner))
+        .build();
+    let context = SessionContext::new_with_state(state);
+    for function in trommel_filters::functions::all_udfs() {
+        context.register_udf(function.as_ref().clone());
+    }
+    for function in super::functions::all() {
+        context.register_udf(function);
+    }
+    if let Some((url, store)) = services.storage.registration() {
+        context.register_object_store(&url, store);
+    }
+    Ok(context)
+}

@@ -1,0 +1,364 @@
+//! From a recipe to a job: the stages are cut into passes and checked against the columns that they will find.
+
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::prelude::SessionContext;
+use trommel_shards::columns::{UID, URL};
+use trommel_shards::lists::ColumnChoice;
+use trommel_shards::source::{SourceFile, expand};
+use trommel_shards::storage::Storage;
+
+use super::document::{Placed, Recipe, StageSettings};
+use super::error::{Place, RecipeError};
+use super::settings::{DedupeSettings, FetchSettings, SourceSettings, WriteSettings};
+use crate::job::{FetchPass, Job, Pass, PassKind, Source, StreamStage};
+use crate::op::write::{OutputFormat, ShardSpec};
+use crate::op::{Extract, Fetch, FetchImages, Language, Op, ReadList};
+use crate::plan::Keep;
+
+/// A compiled recipe.
+pub struct Compiled {
+    /// The job, ready to run.
+    pub job: Job,
+}
+
+/// Options of a compilation that are not part of a recipe.
+struct Shape {
+    compat_img2dataset: bool,
+    compat_cc2dataset: bool,
+}
+
+/// Compiles a recipe: finds the input, checks every stage against the columns at its place, and cuts passes.
+///
+/// `context` knows the functions; `cc2dataset` asks for that program's rows from archives.
+///
+/// # Errors
+/// [`RecipeError`] with the line of the key that is wrong.
+pub async fn compile(recipe: &Recipe, context: &SessionContext, cc2dataset: bool) -> Result<Compiled, RecipeError> {
+    let job = &recipe.job.value;
+    if job.output.is_empty() {
+        return Err(RecipeError::new(&recipe.job.place, "`output` is missing: a folder, or s3://, gs://, az://"));
+    }
+    let compat = recipe.stages.iter().find_map(|stage| match &stage.value {
+        StageSettings::Write(WriteSettings { compat: Some(name), .. }) => Some((name.as_str(), stage.key("compat"))),
+        _ => None,
+    });
+    if let Some((name, place)) = compat
+        && name != "img2dataset"
+    {
+        return Err(RecipeError::new(place, format!("unknown `compat` value `{name}`: only `img2dataset`")));
+    }
+    let shape = Shape { compat_img2dataset: compat.is_some(), compat_cc2dataset: cc2dataset };
+    let (files, source) = source(&recipe.source, &shape).await?;
+    let mut cutter = Cutter::new(recipe, context, &shape, source_schema(&recipe.source.place, &source)?);
+    cutter.begin(files, source);
+    for (at, stage) in recipe.stages.iter().enumerate() {
+        cutter.stage(at + 1, stage)?;
+    }
+    let passes = cutter.finish()?;
+    let stages = cutter.names;
+    let name = job.name.clone().unwrap_or_else(|| recipe.job.place.file.rsplit('/').next().unwrap_or_default().trim_end_matches(".toml").to_owned());
+    let storage = Storage::open(&job.output).map_err(|e| RecipeError::new(recipe.job.key("output"), e.to_string()))?;
+    Ok(Compiled { job: Job { name, recipe: recipe.resolved(), storage, passes, stages } })
+}
+
+/// Finds the input files and says how they are read.
+async fn source(settings: &Placed<SourceSettings>, shape: &Shape) -> Result<(Vec<SourceFile>, Source), RecipeError> {
+    let value = &settings.value;
+    let kinds = [("wat", &value.wat), ("warc", &value.warc), ("wacz", &value.wacz), ("html", &value.html), ("urls", &value.urls)];
+    let given: Vec<_> = kinds.into_iter().filter(|(_, patterns)| !patterns.is_empty()).collect();
+    let names = || kinds.map(|(name, _)| format!("`{name}`")).join(", ");
+    if given.is_empty() {
+        return Err(RecipeError::new(&settings.place, format!("the source names no input: one of {}", names())));
+    }
+    let lists = given.iter().any(|(name, _)| *name == "urls");
+    if lists && given.len() > 1 {
+        return Err(RecipeError::new(settings.key("urls"), "url lists and archives have different columns: use one of them in a recipe"));
+    }
+    let mut files = Vec::new();
+    for (name, patterns) in given {
+        for pattern in patterns {
+            let found = expand(pattern).await.map_err(|e| RecipeError::new(settings.key(name), e.to_string()))?;
+            files.extend(found);
+        }
+    }
+    files.sort_by(|a, b| a.uri.cmp(&b.uri));
+    files.dedup();
+    if !lists {
+        let extract = Extract { types: value.types.clone(), cc2dataset: shape.compat_cc2dataset, max_text_bytes: value.max_text_bytes };
+        extract.options().map_err(|e| RecipeError::new(settings.key("types"), e.to_string().replace("Invalid or Unsupported Configuration: ", "")))?;
+        return Ok((files, Source::Archives(extract)));
+    }
+    // img2dataset carries no column along unless asked to.
+    let additional = match (&value.save_additional_columns, shape.compat_img2dataset) {
+        (None, true) => Some(Vec::new()),
+        (given, _) => given.clone(),
+    };
+    let choice = ColumnChoice { url: value.url_col.clone(), caption: value.caption_col.clone(), additional };
+    let text = if shape.compat_img2dataset { "caption" } else { "text" };
+    let (file, format, uid) = (files[0].uri.clone(), value.input_format, !shape.compat_img2dataset);
+    let resolved = tokio::task::spawn_blocking(move || ReadList::resolve(&file, format, choice, text, uid)).await;
+    let read = resolved.map_err(|e| RecipeError::new(&settings.place, e.to_string()))?.map_err(|e| RecipeError::new(settings.key("urls"), e.to_string()))?;
+    Ok((files, Source::Lists(read)))
+}
+
+fn source_schema(place: &Place, source: &Source) -> Result<SchemaRef, RecipeError> {
+    let op = match source {
+        Source::Archives(op) => Op::Extract(op.clone()),
+        Source::Lists(op) => Op::ReadList(op.clone()),
+    };
+    let work = Schema::new(vec![arrow::datatypes::Field::new("path", arrow::datatypes::DataType::Utf8, false)]);
+    op.output_schema(&work).map_err(|e| RecipeError::new(place, e.to_string()))
+}
+
+/// A fetching stage that waits for the stages behind it.
+struct OpenFetch {
+    pass: FetchPass,
+    input_columns: Vec<String>,
+    place: Place,
+}
+
+/// Cuts stages into passes.
+struct Cutter<'a> {
+    recipe: &'a Recipe,
+    context: &'a SessionContext,
+    shape: &'a Shape,
+    schema: SchemaRef,
+    passes: Vec<Pass>,
+    open: Option<Pass>,
+    fetch: Option<OpenFetch>,
+    write: Option<ShardSpec>,
+    names: Vec<String>,
+}
+
+impl<'a> Cutter<'a> {
+    fn new(recipe: &'a Recipe, context: &'a SessionContext, shape: &'a Shape, schema: SchemaRef) -> Self {
+        Self { recipe, context, shape, schema, passes: Vec::new(), open: None, fetch: None, write: None, names: Vec::new() }
+    }
+
+    fn begin(&mut self, files: Vec<SourceFile>, source: Source) {
+        let name = match source {
+            Source::Archives(_) => "0-extract",
+            Source::Lists(_) => "0-read",
+        };
+        self.open = Some(Pass { name: name.into(), before: Vec::new(), kind: PassKind::Source { files, source, shards: None } });
+    }
+
+    fn stage(&mut self, number: usize, stage: &Placed<StageSettings>) -> Result<(), RecipeError> {
+        let name = format!("{number}.{}", stage.value.name());
+        if self.write.is_some() {
+            return Err(RecipeError::new(&stage.place, "nothing can follow `write`"));
+        }
+        match &stage.value {
+            StageSettings::Language(settings) => {
+                let op = Language { column: settings.column.clone(), model: settings.model.clone() };
+                if let Some(model) = &settings.model {
+                    trommel_filters::language::FastText::load(model).map_err(|e| RecipeError::new(stage.key("model"), e.to_string()))?;
+                }
+                self.schema = Op::Language(op.clone()).output_schema(&self.schema).map_err(|_| self.no_column(stage.key("column"), &settings.column))?;
+                self.push(StreamStage::Language(op));
+            }
+            StageSettings::Keep(settings) => {
+                let place = stage.key("where");
+                if settings.predicate.trim().is_empty() {
+                    return Err(RecipeError::new(&stage.place, "`keep` needs `where`: a predicate over the columns"));
+                }
+                let keep = Keep::parse(&name, &settings.predicate).map_err(|e| RecipeError::new(place, e.to_string()))?;
+                keep.check(self.context, &self.schema).map_err(|e| RecipeError::new(place, e.to_string()))?;
+                self.push(StreamStage::Keep(keep));
+            }
+            StageSettings::Dedupe(settings) => self.dedupe(number, &name, stage, settings)?,
+            StageSettings::Fetch(settings) => self.fetch(number, &name, stage, settings)?,
+            StageSettings::Write(settings) => self.write = Some(self.shards(stage, settings)?),
+        }
+        self.names.push(name);
+        Ok(())
+    }
+
+    fn push(&mut self, stage: StreamStage) {
+        if let Some(pass) = &mut self.open {
+            pass.before.push(stage);
+        }
+    }
+
+    fn dedupe(&mut self, number: usize, name: &str, stage: &Placed<StageSettings>, settings: &DedupeSettings) -> Result<(), RecipeError> {
+        if self.fetch.is_some() {
+            return Err(RecipeError::new(&stage.place, "`dedupe` after `fetch` would rewrite every shard: put it before `fetch`, or run it over the finished shards"));
+        }
+        if settings.by.is_empty() {
+            return Err(RecipeError::new(stage.key("by"), "`by` names no column"));
+        }
+        for column in &settings.by {
+            self.schema.field_with_name(column).map_err(|_| self.no_column(stage.key("by"), column))?;
+        }
+        let order = self.order(number, stage, settings)?;
+        self.close_tables();
+        let kind = PassKind::Dedupe { stage: name.to_owned(), by: settings.by.clone(), order, against: settings.against.clone() };
+        self.passes.push(Pass { name: format!("{number}-dedupe"), before: Vec::new(), kind });
+        self.open = Some(Pass { name: format!("{number}-kept"), before: Vec::new(), kind: PassKind::Table { shards: None } });
+        Ok(())
+    }
+
+    fn order(&self, number: usize, stage: &Placed<StageSettings>, settings: &DedupeSettings) -> Result<Vec<(String, bool)>, RecipeError> {
+        let place = stage.key("order");
+        let Some(text) = settings.order.as_deref().map(str::trim).filter(|text| !text.is_empty() && *text != "first") else { return Ok(Vec::new()) };
+        if text == "hash" {
+            let uid = if self.schema.field_with_name(UID).is_ok() { UID } else { "_uid" };
+            // Rows of one key may share their uid: the place in the input breaks such ties.
+            return Ok(vec![(format!("draw({}, '{number}.dedupe', {uid})", self.recipe.job.value.seed), false)]);
+        }
+        use datafusion::sql::sqlparser::{dialect::GenericDialect, parser::Parser};
+        let items = Parser::new(&GenericDialect {})
+            .try_with_sql(text)
+            .and_then(|mut parser| parser.parse_comma_separated(Parser::parse_order_by_expr))
+            .map_err(|e| RecipeError::new(place, e.to_string()))?;
+        let order: Vec<(String, bool)> = items.into_iter().map(|item| (item.expr.to_string(), item.options.asc == Some(false))).collect();
+        for (sql, _) in &order {
+            Keep::parse("order", &format!("({sql}) is null")).and_then(|probe| probe.check(self.context, &self.schema)).map_err(|e| RecipeError::new(place, e.to_string()))?;
+        }
+        Ok(order)
+    }
+
+    fn fetch(&mut self, number: usize, name: &str, stage: &Placed<StageSettings>, settings: &FetchSettings) -> Result<(), RecipeError> {
+        if self.fetch.is_some() {
+            return Err(RecipeError::new(&stage.place, "a recipe fetches once"));
+        }
+        let network = settings.network(self.recipe.network.value.clone(), self.recipe.job.value.contact.as_deref()).map_err(|e| RecipeError::new(&stage.place, e))?;
+        if !settings.offline {
+            if network.contact.trim().is_empty() {
+                let message = "fetching needs a contact: set `contact = \"https://example.org/bot\"` in [job], a url or mail address where site owners reach you";
+                return Err(RecipeError::new(&self.recipe.job.place, message));
+            }
+            network.validate().map_err(|e| RecipeError::new(&self.recipe.network.place, e.to_string()))?;
+        }
+        let hash = settings.hash_kind().map_err(|e| RecipeError::new(stage.key("compute_hash"), e))?;
+        for (key, column) in [("verify_hash", &settings.verify_hash), ("bbox_col", &settings.bbox_col)] {
+            if let Some(column) = column {
+                self.schema.field_with_name(column).map_err(|_| self.no_column(stage.key(key), column))?;
+            }
+        }
+        if settings.verify_hash.is_some() && hash.is_none() {
+            return Err(RecipeError::new(stage.key("verify_hash"), "`verify_hash` needs `compute_hash`"));
+        }
+        let options = settings.image_options();
+        options.validate().map_err(|e| RecipeError::new(stage.key(e.option), e.to_string()))?;
+        if settings.offline && settings.archive.is_empty() {
+            return Err(RecipeError::new(stage.key("offline"), "`offline` needs `archive`: there is nothing to ask"));
+        }
+        if settings.number_sample_per_shard == 0 {
+            return Err(RecipeError::new(stage.key("number_sample_per_shard"), "a shard has at least one row"));
+        }
+        let unit_rows = settings.number_sample_per_shard;
+        let host_rows = match (settings.host_rows, self.shape.compat_img2dataset) {
+            (Some(0), _) | (None, true) => None,
+            (Some(rows), _) => Some(rows),
+            (None, false) => Some((unit_rows / 20).max(1)),
+        };
+        let images = FetchImages {
+            options,
+            compute_hash: hash,
+            verify_hash: settings.verify_hash.clone(),
+            boxes: settings.bbox_col.clone(),
+            page_optout: !network.disallowed_directives.is_empty(),
+        };
+        let archive = archives(&settings.archive).map_err(|e| RecipeError::new(stage.key("archive"), e))?;
+        let fetch = Fetch { config: network, images, archive, offline: settings.offline, unit_seconds: settings.unit_seconds, last_round: false };
+        self.close_tables();
+        let input_columns = self.schema.fields().iter().map(|field| field.name().clone()).collect();
+        self.schema = Op::Fetch(Box::new(fetch.clone())).output_schema(&self.schema).map_err(|e| RecipeError::new(&stage.place, e.to_string()))?;
+        let pass = FetchPass {
+            stage: name.to_owned(),
+            fetch,
+            unit_rows,
+            host_rows,
+            digits: settings.oom_shard_count,
+            rounds: settings.rounds,
+            units_at_once: settings.units_at_once,
+        };
+        self.fetch = Some(OpenFetch { pass, input_columns, place: stage.place.clone() });
+        self.open = Some(Pass { name: format!("{number}-fetch"), before: Vec::new(), kind: PassKind::Table { shards: None } });
+        Ok(())
+    }
+
+    fn shards(&self, stage: &Placed<StageSettings>, settings: &WriteSettings) -> Result<ShardSpec, RecipeError> {
+        let fetch = self.fetch.as_ref();
+        if fetch.is_none() && matches!(settings.format, OutputFormat::Webdataset | OutputFormat::Files) {
+            return Err(RecipeError::new(stage.key("format"), "without `fetch` there are no pictures to write: use `format = \"parquet\"`"));
+        }
+        let caption = if self.shape.compat_img2dataset { "caption" } else { "text" };
+        Ok(ShardSpec {
+            format: settings.format,
+            shard_rows: fetch.map_or(10_000, |fetch| fetch.pass.unit_rows),
+            caption: self.schema.field_with_name(caption).is_ok().then(|| caption.to_owned()),
+            extension: fetch.map_or("jpg", |fetch| fetch.pass.fetch.images.options.encode_format.extension()).to_owned(),
+            compat: self.shape.compat_img2dataset,
+            fetch_stage: fetch.map_or_else(String::new, |fetch| fetch.pass.stage.clone()),
+            deferred_folder: String::new(),
+            input_columns: fetch.map_or_else(Vec::new, |fetch| fetch.input_columns.clone()),
+        })
+    }
+
+    /// Ends the open pass in tables. A pass that would only copy tables is left out.
+    fn close_tables(&mut self) {
+        if let Some(pass) = self.open.take() {
+            let after_dedupe = matches!(self.passes.last(), Some(Pass { kind: PassKind::Dedupe { .. }, .. }));
+            let copies = matches!(pass.kind, PassKind::Table { .. }) && pass.before.is_empty() && !after_dedupe;
+            if !copies {
+                self.passes.push(pass);
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<Vec<Pass>, RecipeError> {
+        let last = self.recipe.stages.last().map_or(&self.recipe.job.place, |stage| &stage.place);
+        let Some(spec) = self.write.take() else {
+            return Err(RecipeError::new(last, "the recipe does not end with `use = \"write\"`"));
+        };
+        if self.schema.field_with_name(URL).is_err() {
+            return Err(RecipeError::new(last, "no column `url` is left"));
+        }
+        let mut pass = self.open.take().ok_or_else(|| RecipeError::new(last, "nothing to write"))?;
+        match self.fetch.take() {
+            Some(fetch) => {
+                let place = fetch.place;
+                if spec.input_columns.is_empty() {
+                    return Err(RecipeError::new(&place, "the fetching stage has no input"));
+                }
+                pass.kind = PassKind::Fetch(Box::new(fetch.pass), Box::new(spec));
+            }
+            None => match &mut pass.kind {
+                PassKind::Source { shards, .. } | PassKind::Table { shards } => *shards = Some(spec),
+                PassKind::Dedupe { .. } | PassKind::Fetch(..) => {}
+            },
+        }
+        self.passes.push(pass);
+        Ok(std::mem::take(&mut self.passes))
+    }
+
+    fn no_column(&self, place: &Place, name: &str) -> RecipeError {
+        let known: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).filter(|name| !name.starts_with('_')).collect();
+        let hint = super::nearest(name, known.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        RecipeError::new(place, format!("no column `{name}` here{hint}; there are {list}"))
+    }
+}
+
+/// The archive files of patterns, on this machine.
+fn archives(patterns: &[String]) -> Result<Vec<String>, String> {
+    let mut files = Vec::new();
+    for pattern in patterns {
+        let found: Vec<String> = if std::path::Path::new(pattern).is_file() {
+            vec![pattern.clone()]
+        } else {
+            glob::glob(pattern).map_err(|e| e.to_string())?.filter_map(Result::ok).filter(|path| path.is_file()).map(|path| path.display().to_string()).collect()
+        };
+        if found.is_empty() {
+            return Err(format!("`{pattern}` matches no file"));
+        }
+        files.extend(found);
+    }
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+

@@ -1,0 +1,90 @@
+//! What a process shares among all partitions: storage, fetcher, decoder pool, archives, progress.
+//!
+//! Operations are plain data; they find the heavy things here. Each is made on first use from the operation's own
+//! settings, so that an executor in another process builds the same ones.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use trommel_shards::storage::Storage;
+
+use crate::crawl::archive::{ArchiveImages, ArchiveLimits};
+use crate::crawl::fetch::{FetchConfig, FetchError, Fetcher};
+use crate::decoders::DecoderPool;
+use crate::report::Progress;
+
+/// The shared services of a process.
+pub struct Services {
+    /// The job's output.
+    pub storage: Storage,
+    /// Counters that the progress line shows.
+    pub progress: Arc<Progress>,
+    /// Folder for spill files on this machine.
+    pub spill_folder: PathBuf,
+    /// Cancelled by the first interrupt.
+    pub cancel: CancellationToken,
+    threads: usize,
+    fetchers: Mutex<HashMap<String, Arc<Fetcher>>>,
+    decoders: Mutex<Option<Arc<DecoderPool>>>,
+    archives: Mutex<HashMap<Vec<String>, Arc<ArchiveImages>>>,
+}
+
+impl Services {
+    /// Services over an output, with nothing made yet. `threads` is the number of decoder threads.
+    pub fn new(storage: Storage, progress: Arc<Progress>, spill_folder: PathBuf, threads: usize, cancel: CancellationToken) -> Self {
+        Self {
+            storage,
+            progress,
+            spill_folder,
+            cancel,
+            threads: threads.max(1),
+            fetchers: Mutex::default(),
+            decoders: Mutex::default(),
+            archives: Mutex::default(),
+        }
+    }
+
+    /// The fetcher of a configuration: one per process, so that per-host limits hold across units.
+    ///
+    /// # Errors
+    /// When the configuration is invalid.
+    pub fn fetcher(&self, config: &FetchConfig) -> Result<Arc<Fetcher>, FetchError> {
+        let key = serde_json::to_string(config).unwrap_or_default();
+        let mut fetchers = self.fetchers.lock();
+        if let Some(fetcher) = fetchers.get(&key) {
+            return Ok(Arc::clone(fetcher));
+        }
+        let fetcher = Fetcher::new(config.clone())?;
+        fetchers.insert(key, Arc::clone(&fetcher));
+        Ok(fetcher)
+    }
+
+    /// The decoder threads.
+    pub fn decoders(&self) -> Arc<DecoderPool> {
+        Arc::clone(self.decoders.lock().get_or_insert_with(|| Arc::new(DecoderPool::new(self.threads))))
+    }
+
+    /// The image index over archive files, built on first use. Blocks: call it on a blocking thread.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn archives(&self, files: &[String]) -> Result<Arc<ArchiveImages>, crate::crawl::archive::ArchiveError> {
+        let mut archives = self.archives.lock();
+        if let Some(index) = archives.get(files) {
+            return Ok(Arc::clone(index));
+        }
+        let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+        let index = Arc::new(ArchiveImages::open(&paths, ArchiveLimits::default())?);
+        archives.insert(files.to_vec(), Arc::clone(&index));
+        Ok(index)
+    }
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services").field("storage", &self.storage).finish_non_exhaustive()
+    }
+}

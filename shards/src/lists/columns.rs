@@ -1,0 +1,103 @@
+//! Which columns of a list are taken, under which names.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::record_batch::RecordBatch;
+use serde::{Deserialize, Serialize};
+
+use super::ListError;
+
+/// The columns to take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnChoice {
+    /// Column that holds the image url.
+    pub url: String,
+    /// Column that holds the caption.
+    pub caption: Option<String>,
+    /// Other columns to carry along: named ones, or all for `None`.
+    pub additional: Option<Vec<String>>,
+}
+
+/// A choice, resolved against the schema of the first file: every later file is brought to the same shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Columns {
+    /// `(name in the file, field that comes out)`, additional columns first, then the caption, then the url.
+    pub taken: Vec<(String, FieldRef)>,
+}
+
+impl Columns {
+    /// Resolves a choice. `text` is the name under which the caption comes out.
+    ///
+    /// # Errors
+    /// [`ListError::NoColumn`] with the nearest name.
+    pub fn resolve(file: &str, schema: &Schema, choice: &ColumnChoice, text: &str) -> Result<Self, ListError> {
+        let find = |column: &str| {
+            schema.field_with_name(column).map_err(|_| {
+                let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+                let near = names.iter().find(|name| name.eq_ignore_ascii_case(column) || name.contains(column) || column.contains(**name));
+                ListError::NoColumn {
+                    file: file.to_owned(),
+                    column: column.to_owned(),
+                    present: names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+                    hint: near.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default(),
+                }
+            })
+        };
+        let main = [Some(choice.url.as_str()), choice.caption.as_deref()];
+        let additional: Vec<String> = match &choice.additional {
+            Some(names) => names.clone(),
+            None => schema.fields().iter().map(|field| field.name().clone()).filter(|name| !main.contains(&Some(name.as_str()))).collect(),
+        };
+        let mut taken = Vec::new();
+        for name in additional {
+            let field = find(&name)?;
+            taken.push((name, Arc::new(Field::new(field.name(), plain(field.data_type()), true))));
+        }
+        if let Some(caption) = &choice.caption {
+            find(caption)?;
+            taken.push((caption.clone(), Arc::new(Field::new(text, DataType::Utf8, true))));
+        }
+        find(&choice.url)?;
+        taken.push((choice.url.clone(), Arc::new(Field::new("url", DataType::Utf8, true))));
+        Ok(Self { taken })
+    }
+
+    /// The fields that come out.
+    pub fn fields(&self) -> Vec<FieldRef> {
+        self.taken.iter().map(|(_, field)| Arc::clone(field)).collect()
+    }
+
+    /// Brings a batch to the resolved shape: casts types, fills additional columns that this file lacks with nulls.
+    ///
+    /// # Errors
+    /// [`ListError`] when the url column is missing or a column cannot be cast.
+    pub fn apply(&self, file: &str, batch: &RecordBatch) -> Result<Vec<ArrayRef>, ListError> {
+        self.taken
+            .iter()
+            .map(|(name, field)| match batch.column_by_name(name) {
+                Some(column) => cast(column, field.data_type()).map_err(|e| ListError::content(file, format!("column `{name}`: {e}"))),
+                None if field.name() == "url" => Err(ListError::NoColumn {
+                    file: file.to_owned(),
+                    column: name.clone(),
+                    present: batch.schema().fields().iter().map(|field| format!("`{}`", field.name())).collect::<Vec<_>>().join(", "),
+                    hint: String::new(),
+                }),
+                None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+            })
+            .collect()
+    }
+}
+
+/// Views and dictionaries are brought to plain types, which every engine and reader takes.
+fn plain(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::Dictionary(_, value) => plain(value),
+        DataType::Null => DataType::Utf8,
+        other => other.clone(),
+    }
+}
