@@ -13,55 +13,23 @@ use trommel_filters::language::{Cld2, FastText, LanguageDetector};
 
 /// Words of captions in five languages, to be strung together.
 const WORDS: &[&[&str]] = &[
-    &[
-        "a", "the", "red", "house", "with", "garden", "old", "dog", "playing", "on", "beach",
-        "vintage", "poster", "of",
-    ],
-    &[
-        "das", "rote", "Haus", "mit", "Garten", "ein", "alter", "Hund", "spielt", "am", "Strand",
-        "für", "Bild", "und",
-    ],
-    &[
-        "la", "maison", "rouge", "avec", "jardin", "un", "vieux", "chien", "joue", "sur", "plage",
-        "affiche", "de", "et",
-    ],
-    &[
-        "красный",
-        "дом",
-        "с",
-        "садом",
-        "старая",
-        "собака",
-        "играет",
-        "на",
-        "пляже",
-        "плакат",
-        "и",
-        "фото",
-        "в",
-        "море",
-    ],
-    &[
-        "casa", "roja", "con", "jardín", "un", "perro", "viejo", "juega", "en", "la", "playa",
-        "cartel", "de", "y",
-    ],
+    &["a", "the", "red", "house", "with", "garden", "old", "dog", "playing", "on", "beach", "vintage", "poster", "of"],
+    &["das", "rote", "Haus", "mit", "Garten", "ein", "alter", "Hund", "spielt", "am", "Strand", "für", "Bild", "und"],
+    &["la", "maison", "rouge", "avec", "jardin", "un", "vieux", "chien", "joue", "sur", "plage", "affiche", "de", "et"],
+    &["красный", "дом", "с", "садом", "старая", "собака", "играет", "на", "пляже", "плакат", "и", "фото", "в", "море"],
+    &["casa", "roja", "con", "jardín", "un", "perro", "viejo", "juega", "en", "la", "playa", "cartel", "de", "y"],
 ];
 
 fn captions(count: usize) -> Vec<String> {
     let mut state = 1u64;
     let mut draw = |n: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % n
     };
     (0..count)
         .map(|_| {
             let words = WORDS[draw(WORDS.len())];
-            (0..3 + draw(10))
-                .map(|_| words[draw(words.len())])
-                .collect::<Vec<_>>()
-                .join(" ")
+            (0..3 + draw(10)).map(|_| words[draw(words.len())]).collect::<Vec<_>>().join(" ")
         })
         .collect()
 }
@@ -79,10 +47,7 @@ fn measure(name: &str, detector: &dyn LanguageDetector, texts: &[String]) {
         })
         .fold(f64::INFINITY, f64::min);
     let rate = texts.len() as f64 / seconds;
-    println!(
-        "{name}: {rate:.0} texts/s on one core ({} bytes on average)",
-        bytes / texts.len()
-    );
+    println!("{name}: {rate:.0} texts/s on one core ({} bytes on average)", bytes / texts.len());
 }
 
 fn accuracy(name: &str, detector: &dyn LanguageDetector, corpora: &Path) {
@@ -94,9 +59,7 @@ fn accuracy(name: &str, detector: &dyn LanguageDetector, corpora: &Path) {
         };
         for folder in folders.flatten() {
             let code = folder.file_name().to_string_lossy().into_owned();
-            let Ok(text) =
-                std::fs::read_to_string(folder.path().join(format!("testdata/{kind}.txt")))
-            else {
+            let Ok(text) = std::fs::read_to_string(folder.path().join(format!("testdata/{kind}.txt"))) else {
                 continue;
             };
             for line in text.lines() {
@@ -105,23 +68,15 @@ fn accuracy(name: &str, detector: &dyn LanguageDetector, corpora: &Path) {
                 texts.push(line.to_owned());
             }
         }
-        println!(
-            "{name}, {kind}: {:.4} right of {}",
-            right as f64 / texts.len().max(1) as f64,
-            texts.len()
-        );
+        println!("{name}, {kind}: {:.4} right of {}", right as f64 / texts.len().max(1) as f64, texts.len());
         measure(&format!("{name}, {kind}"), detector, &texts);
     }
 }
 
 fn main() {
     let texts = captions(100_000);
-    let mut detectors: Vec<(String, Box<dyn LanguageDetector>)> =
-        vec![("cld2".into(), Box::new(Cld2::new()))];
-    for path in std::env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with("--"))
-    {
+    let mut detectors: Vec<(String, Box<dyn LanguageDetector>)> = vec![("cld2".into(), Box::new(Cld2::new()))];
+    for path in std::env::args().skip(1).filter(|arg| !arg.starts_with("--")) {
         match FastText::load(&path) {
             Ok(model) => detectors.push((path, Box::new(model))),
             Err(error) => println!("{error}"),

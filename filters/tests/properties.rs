@@ -57,11 +57,7 @@ fn any_text() -> impl Strategy<Value = String> {
 }
 
 fn any_url() -> impl Strategy<Value = String> {
-    prop_oneof![
-        any_text(),
-        any_text().prop_map(|t| format!("http://{t}")),
-        any_text().prop_map(|t| format!("https://a.example/{t}"))
-    ]
+    prop_oneof![any_text(), any_text().prop_map(|t| format!("http://{t}")), any_text().prop_map(|t| format!("https://a.example/{t}"))]
 }
 
 proptest! {

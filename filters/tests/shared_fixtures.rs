@@ -9,8 +9,7 @@ use trommel_filters::{language, urls};
 
 /// The folder `fixtures/<name>` of the shared references, if there is one.
 fn fixture(name: &str) -> Option<PathBuf> {
-    let root = std::env::var("TROMMEL_SHARED")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").into());
+    let root = std::env::var("TROMMEL_SHARED").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").into());
     let path = Path::new(&root).join("fixtures").join(name);
     if path.exists() {
         return Some(path);
@@ -26,14 +25,8 @@ fn registered_domains_are_those_of_the_public_suffix_list_tests() {
     };
     let text = std::fs::read_to_string(path).unwrap();
     let mut checked = 0;
-    for line in text
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.starts_with("checkPublicSuffix("))
-    {
-        let args = line
-            .trim_start_matches("checkPublicSuffix(")
-            .trim_end_matches(");");
+    for line in text.lines().map(str::trim).filter(|line| line.starts_with("checkPublicSuffix(")) {
+        let args = line.trim_start_matches("checkPublicSuffix(").trim_end_matches(");");
         let (host, want) = args.split_once(", ").unwrap();
         let unquoted = |s: &str| (s != "null").then(|| s.trim_matches('\'').to_lowercase());
         let Some(host) = unquoted(host) else { continue };
@@ -59,20 +52,13 @@ fn canonical_urls_are_idempotent_on_the_web_platform_tests() {
     let text = std::fs::read_to_string(path).unwrap();
     let (mut good, mut all) = (0, 0);
     // Only the inputs are needed: one `"input": "..."` per case, unescaped by hand where it is plain.
-    for line in text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("\"input\": \""))
-    {
+    for line in text.lines().filter_map(|line| line.trim().strip_prefix("\"input\": \"")) {
         let Some(input) = line.strip_suffix("\",") else {
             continue;
         };
         all += 1;
         if let Some(once) = urls::canonical_url(input) {
-            assert_eq!(
-                urls::canonical_url(&once).as_deref(),
-                Some(once.as_str()),
-                "{input}"
-            );
+            assert_eq!(urls::canonical_url(&once).as_deref(), Some(once.as_str()), "{input}");
             good += 1;
         }
     }
@@ -87,32 +73,19 @@ fn languages_of_75_corpora_are_told() {
     };
     let dir = std::env::temp_dir().join(format!("trommel-langid-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    let unpacked = Command::new("tar")
-        .arg("xf")
-        .arg(&path)
-        .arg("-C")
-        .arg(&dir)
-        .status();
+    let unpacked = Command::new("tar").arg("xf").arg(&path).arg("-C").arg(&dir).status();
     if !unpacked.is_ok_and(|status| status.success()) {
-        eprintln!(
-            "SKIPPED: tar with xz is needed to unpack {}",
-            path.display()
-        );
+        eprintln!("SKIPPED: tar with xz is needed to unpack {}", path.display());
         return;
     }
-    for (kind, floor) in [
-        ("sentences", 0.945),
-        ("word-pairs", 0.805),
-        ("single-words", 0.64),
-    ] {
+    for (kind, floor) in [("sentences", 0.945), ("word-pairs", 0.805), ("single-words", 0.64)] {
         let (mut right, mut all) = (0, 0);
         for folder in std::fs::read_dir(dir.join("language-models")).unwrap() {
             let folder = folder.unwrap();
             let name = folder.file_name().into_string().unwrap();
             // CLD2 calls Bokmål Norwegian.
             let want = if name == "nb" { "no" } else { &name };
-            let text = std::fs::read_to_string(folder.path().join(format!("testdata/{kind}.txt")))
-                .unwrap();
+            let text = std::fs::read_to_string(folder.path().join(format!("testdata/{kind}.txt"))).unwrap();
             for line in text.lines() {
                 all += 1;
                 right += usize::from(language::lang(line) == want);

@@ -25,25 +25,16 @@ fn with(ask: impl Fn(&str, Ask<'_>) + Clone + Send + Sync + 'static) -> Vec<Func
     let ask_score = ask.clone();
     let lang = Kernel::Text(Arc::new(move |text| {
         let mut code = None;
-        ask(text, &mut |detector, text| {
-            code = Some(Cow::Owned(detector.detect(text).lang.to_owned()))
-        });
+        ask(text, &mut |detector, text| code = Some(Cow::Owned(detector.detect(text).lang.to_owned())));
         code
     }));
     let score = Kernel::Float(Arc::new(move |text| {
         let mut score = 0.0;
-        ask_score(text, &mut |detector, text| {
-            score = detector.detect(text).score
-        });
+        ask_score(text, &mut |detector, text| score = detector.detect(text).score);
         score
     }));
     vec![
-        Function::new(
-            "lang",
-            TEXT,
-            lang,
-            "ISO code of the language, und where it cannot be told",
-        ),
+        Function::new("lang", TEXT, lang, "ISO code of the language, und where it cannot be told"),
         Function::new("lang_score", TEXT, score, "how sure lang is, 0 to 1"),
     ]
 }

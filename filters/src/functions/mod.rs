@@ -30,10 +30,7 @@ pub struct FunctionDoc {
 }
 
 /// A function on one string, or on two.
-#[cfg_attr(
-    not(feature = "datafusion"),
-    allow(dead_code, reason = "the kernels run in DataFusion only")
-)]
+#[cfg_attr(not(feature = "datafusion"), allow(dead_code, reason = "the kernels run in DataFusion only"))]
 enum Kernel {
     Int(Arc<dyn Fn(&str) -> i64 + Send + Sync>),
     Float(Arc<dyn Fn(&str) -> f32 + Send + Sync>),
@@ -49,91 +46,43 @@ type TextKernel = dyn for<'a> Fn(&'a str) -> Option<Cow<'a, str>> + Send + Sync;
 type PairKernel = dyn Fn(&str, &str) -> String + Send + Sync;
 
 /// A function and its doc, in one place, so that they cannot drift apart.
-#[cfg_attr(
-    not(feature = "datafusion"),
-    allow(dead_code, reason = "the kernels run in DataFusion only")
-)]
+#[cfg_attr(not(feature = "datafusion"), allow(dead_code, reason = "the kernels run in DataFusion only"))]
 struct Function {
     doc: FunctionDoc,
     kernel: Kernel,
 }
 
 impl Function {
-    fn new(
-        name: &'static str,
-        arg: &'static [&'static str],
-        kernel: Kernel,
-        doc: &'static str,
-    ) -> Self {
+    fn new(name: &'static str, arg: &'static [&'static str], kernel: Kernel, doc: &'static str) -> Self {
         let returns = match kernel {
             Kernel::Int(_) => "Int64",
             Kernel::Float(_) => "Float32",
             Kernel::Bool(_) => "Boolean",
             Kernel::Text(_) | Kernel::Pair(_) => "Utf8",
         };
-        Self {
-            doc: FunctionDoc {
-                name,
-                args: arg,
-                returns,
-                doc,
-            },
-            kernel,
-        }
+        Self { doc: FunctionDoc { name, args: arg, returns, doc }, kernel }
     }
 
-    fn int(
-        name: &'static str,
-        arg: &'static [&'static str],
-        f: fn(&str) -> usize,
-        doc: &'static str,
-    ) -> Self {
-        let kernel = Kernel::Int(Arc::new(move |text| {
-            i64::try_from(f(text)).unwrap_or(i64::MAX)
-        }));
+    fn int(name: &'static str, arg: &'static [&'static str], f: fn(&str) -> usize, doc: &'static str) -> Self {
+        let kernel = Kernel::Int(Arc::new(move |text| i64::try_from(f(text)).unwrap_or(i64::MAX)));
         Self::new(name, arg, kernel, doc)
     }
 
-    fn float(
-        name: &'static str,
-        arg: &'static [&'static str],
-        f: fn(&str) -> f32,
-        doc: &'static str,
-    ) -> Self {
+    fn float(name: &'static str, arg: &'static [&'static str], f: fn(&str) -> f32, doc: &'static str) -> Self {
         Self::new(name, arg, Kernel::Float(Arc::new(f)), doc)
     }
 
-    fn bool(
-        name: &'static str,
-        arg: &'static [&'static str],
-        f: fn(&str) -> bool,
-        doc: &'static str,
-    ) -> Self {
+    fn bool(name: &'static str, arg: &'static [&'static str], f: fn(&str) -> bool, doc: &'static str) -> Self {
         Self::new(name, arg, Kernel::Bool(Arc::new(f)), doc)
     }
 
-    fn string(
-        name: &'static str,
-        arg: &'static [&'static str],
-        f: fn(&str) -> String,
-        doc: &'static str,
-    ) -> Self {
+    fn string(name: &'static str, arg: &'static [&'static str], f: fn(&str) -> String, doc: &'static str) -> Self {
         let kernel = Kernel::Text(Arc::new(move |text| Some(Cow::Owned(f(text)))));
         Self::new(name, arg, kernel, doc)
     }
 
-    fn option(
-        name: &'static str,
-        arg: &'static [&'static str],
-        f: fn(&str) -> Option<String>,
-        doc: &'static str,
-    ) -> Self {
-        Self::new(
-            name,
-            arg,
-            Kernel::Text(Arc::new(move |text| f(text).map(Cow::Owned))),
-            doc,
-        )
+    fn option(name: &'static str, arg: &'static [&'static str], f: fn(&str) -> Option<String>, doc: &'static str) -> Self {
+        Self::new(name, arg, Kernel::Text(Arc::new(move |text| f(text).map(Cow::Owned))), doc)
     }
 }
 
@@ -168,17 +117,9 @@ mod tests {
         assert_eq!(docs.len(), 24);
         assert!(docs.windows(2).all(|pair| pair[0].name < pair[1].name));
         for doc in docs {
-            assert!(
-                doc.name
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b == b'_'),
-                "{doc:?}"
-            );
+            assert!(doc.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{doc:?}");
             assert!((1..=2).contains(&doc.args.len()), "{doc:?}");
-            assert!(
-                !doc.doc.is_empty() && !doc.doc.contains('\n') && !doc.doc.ends_with('.'),
-                "{doc:?}"
-            );
+            assert!(!doc.doc.is_empty() && !doc.doc.contains('\n') && !doc.doc.ends_with('.'), "{doc:?}");
         }
     }
 }

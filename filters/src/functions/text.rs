@@ -8,42 +8,12 @@ use crate::text;
 pub(super) fn group() -> Vec<Function> {
     const TEXT: &[&str] = &["text"];
     vec![
-        Function::int(
-            "words",
-            TEXT,
-            text::words,
-            "number of words, as len(text.split()) in Python",
-        ),
-        Function::int(
-            "chars",
-            TEXT,
-            text::chars,
-            "number of Unicode characters, as len(text) in Python",
-        ),
-        Function::float(
-            "alnum_ratio",
-            TEXT,
-            text::alnum_ratio,
-            "share of letters and digits, 0 to 1",
-        ),
-        Function::float(
-            "word_repetition",
-            TEXT,
-            text::word_repetition,
-            "share of words said before, 0 to 1",
-        ),
-        Function::float(
-            "bigram_repetition",
-            TEXT,
-            text::bigram_repetition,
-            "share of word pairs said before, 0 to 1",
-        ),
-        Function::int(
-            "longest_run",
-            TEXT,
-            text::longest_run,
-            "length of the longest run of one character",
-        ),
+        Function::int("words", TEXT, text::words, "number of words, as len(text.split()) in Python"),
+        Function::int("chars", TEXT, text::chars, "number of Unicode characters, as len(text) in Python"),
+        Function::float("alnum_ratio", TEXT, text::alnum_ratio, "share of letters and digits, 0 to 1"),
+        Function::float("word_repetition", TEXT, text::word_repetition, "share of words said before, 0 to 1"),
+        Function::float("bigram_repetition", TEXT, text::bigram_repetition, "share of word pairs said before, 0 to 1"),
+        Function::int("longest_run", TEXT, text::longest_run, "length of the longest run of one character"),
         Function::bool(
             "is_boilerplate",
             TEXT,
@@ -62,12 +32,7 @@ pub(super) fn group() -> Vec<Function> {
             text::datacomp_image_caption_ok,
             "DataComp's image-based filter without the language: more than 1 token and 5 characters",
         ),
-        Function::bool(
-            "laion_caption_ok",
-            TEXT,
-            text::laion_caption_ok,
-            "LAION's rule: at least 5 printable characters after stripping",
-        ),
+        Function::bool("laion_caption_ok", TEXT, text::laion_caption_ok, "LAION's rule: at least 5 printable characters after stripping"),
         Function::new(
             "clean_text",
             TEXT,

@@ -6,15 +6,11 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Int64Array, StringBuilder,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, Int64Array, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
 use datafusion::execution::FunctionRegistry;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::{Function, Kernel, functions, language};
 use crate::language::LanguageDetector;
@@ -25,10 +21,7 @@ use crate::urls::BlockList;
 /// They take `Utf8`, `LargeUtf8` and `Utf8View`, give null for null, and are immutable, so that a plan with constant
 /// arguments has them folded.
 pub fn all_udfs() -> Vec<Arc<ScalarUDF>> {
-    functions()
-        .into_iter()
-        .map(|function| udf(function, String::new()))
-        .collect()
+    functions().into_iter().map(|function| udf(function, String::new())).collect()
 }
 
 /// Registers every function of the [`catalogue`](super::catalogue), in place of any of the same name.
@@ -46,33 +39,20 @@ pub fn register_all(registry: &mut dyn FunctionRegistry) -> Result<()> {
 ///
 /// Called by name like those, so every process that runs the plan must register the same detector.
 pub fn language_udfs(detector: &Arc<dyn LanguageDetector>) -> Vec<Arc<ScalarUDF>> {
-    language::by(detector)
-        .into_iter()
-        .map(|function| udf(function, detector.id().to_owned()))
-        .collect()
+    language::by(detector).into_iter().map(|function| udf(function, detector.id().to_owned())).collect()
 }
 
 /// `blocked(url)`: the name of the list that the URL is on, null where it is on none.
 pub fn block_list_udf(list: Arc<BlockList>) -> Arc<ScalarUDF> {
     let identity = format!("{:p}", Arc::as_ptr(&list));
-    let check: Arc<super::TextKernel> = Arc::new(move |url| {
-        list.check(url)
-            .map(|blocked| Cow::Owned(blocked.list().to_owned()))
-    });
+    let check: Arc<super::TextKernel> = Arc::new(move |url| list.check(url).map(|blocked| Cow::Owned(blocked.list().to_owned())));
     let doc = "the name of the block list that the url is on, or null";
-    udf(
-        Function::new("blocked", &["url"], Kernel::Text(check), doc),
-        identity,
-    )
+    udf(Function::new("blocked", &["url"], Kernel::Text(check), doc), identity)
 }
 
 fn udf(function: Function, identity: String) -> Arc<ScalarUDF> {
     let signature = Signature::string(function.doc.args.len(), Volatility::Immutable);
-    Arc::new(ScalarUDF::from(FilterUdf {
-        function,
-        identity,
-        signature,
-    }))
+    Arc::new(ScalarUDF::from(FilterUdf { function, identity, signature }))
 }
 
 /// One function in DataFusion's terms.
@@ -85,10 +65,7 @@ struct FilterUdf {
 
 impl fmt::Debug for FilterUdf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(type_name::<Self>())
-            .field("name", &self.function.doc.name)
-            .field("identity", &self.identity)
-            .finish_non_exhaustive()
+        f.debug_struct(type_name::<Self>()).field("name", &self.function.doc.name).field("identity", &self.identity).finish_non_exhaustive()
     }
 }
 
@@ -126,16 +103,11 @@ impl ScalarUDFImpl for FilterUdf {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let result = self.evaluate(&arrays)?;
         if constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
         }
         Ok(ColumnarValue::Array(result))
     }
@@ -148,24 +120,10 @@ impl FilterUdf {
         };
         let texts = strings(first)?;
         Ok(match &self.function.kernel {
-            Kernel::Int(f) => Arc::new(
-                texts
-                    .map(|text| text.map(|text| f(text)))
-                    .collect::<Int64Array>(),
-            ),
-            Kernel::Float(f) => Arc::new(
-                texts
-                    .map(|text| text.map(|text| f(text)))
-                    .collect::<Float32Array>(),
-            ),
-            Kernel::Bool(f) => Arc::new(
-                texts
-                    .map(|text| text.map(|text| f(text)))
-                    .collect::<BooleanArray>(),
-            ),
-            Kernel::Text(f) => {
-                self.collect(first.len(), texts.map(|text| text.and_then(|text| f(text))))?
-            }
+            Kernel::Int(f) => Arc::new(texts.map(|text| text.map(|text| f(text))).collect::<Int64Array>()),
+            Kernel::Float(f) => Arc::new(texts.map(|text| text.map(|text| f(text))).collect::<Float32Array>()),
+            Kernel::Bool(f) => Arc::new(texts.map(|text| text.map(|text| f(text))).collect::<BooleanArray>()),
+            Kernel::Text(f) => self.collect(first.len(), texts.map(|text| text.and_then(|text| f(text))))?,
             Kernel::Pair(f) => {
                 let [second] = rest else {
                     return internal_err!("{} takes two arguments", self.name());
@@ -177,20 +135,13 @@ impl FilterUdf {
         })
     }
 
-    fn collect<'a>(
-        &self,
-        rows: usize,
-        values: impl Iterator<Item = Option<Cow<'a, str>>>,
-    ) -> Result<ArrayRef> {
+    fn collect<'a>(&self, rows: usize, values: impl Iterator<Item = Option<Cow<'a, str>>>) -> Result<ArrayRef> {
         let mut builder = StringBuilder::with_capacity(rows, rows * 16);
         for value in values {
             // The builder panics where the offsets of Utf8 overflow.
             let len = value.as_ref().map_or(0, |text| text.len());
             if builder.values_slice().len() + len > i32::MAX as usize {
-                return exec_err!(
-                    "{}: over 2 GiB of text in one batch; use smaller batches",
-                    self.name()
-                );
+                return exec_err!("{}: over 2 GiB of text in one batch; use smaller batches", self.name());
             }
             builder.append_option(value);
         }

@@ -43,9 +43,7 @@ impl Cld2 {
     /// The detector with its built-in tables; costs microseconds.
     pub fn new() -> Self {
         keep_freed_memory();
-        Self {
-            codes: (0..sys::NUM_LANGUAGES).map(code_of).collect(),
-        }
+        Self { codes: (0..sys::NUM_LANGUAGES).map(code_of).collect() }
     }
 }
 
@@ -90,11 +88,7 @@ impl LanguageDetector for Cld2 {
                 &mut reliable,
             )
         };
-        let code = self
-            .codes
-            .get(lang as usize)
-            .copied()
-            .unwrap_or(UNDETERMINED);
+        let code = self.codes.get(lang as usize).copied().unwrap_or(UNDETERMINED);
         if !reliable || code == UNDETERMINED {
             return Detection::UNDETERMINED;
         }
@@ -102,10 +96,7 @@ impl LanguageDetector for Cld2 {
         let place = top.iter().position(|l| *l == lang).unwrap_or(0);
         let share = f64::from(percent[place].clamp(0, 100)) / 100.0;
         let score = share * (1.0 - (-evidence[place].max(0.0) / SCORE_SCALE).exp());
-        Detection {
-            lang: code,
-            score: score as f32,
-        }
+        Detection { lang: code, score: score as f32 }
     }
 
     fn id(&self) -> &str {
@@ -184,16 +175,7 @@ mod tests {
     #[test]
     fn a_text_without_letters_is_undetermined() {
         let d = Cld2::new();
-        for text in [
-            "",
-            " ",
-            "123",
-            "😀 !!",
-            "\0",
-            "—",
-            "\u{202e}",
-            "2024-01-01 12:30",
-        ] {
+        for text in ["", " ", "123", "😀 !!", "\0", "—", "\u{202e}", "2024-01-01 12:30"] {
             assert_eq!(d.detect(text), Detection::UNDETERMINED, "{text:?}");
         }
     }
@@ -215,15 +197,7 @@ mod tests {
         // A window that would end inside a character.
         let cut = format!("a{}", "é".repeat(10_000));
         d.detect(&cut);
-        for c in [
-            '\0',
-            '\u{fffd}',
-            '\u{10ffff}',
-            '\u{e000}',
-            '\u{feff}',
-            '<',
-            '&',
-        ] {
+        for c in ['\0', '\u{fffd}', '\u{10ffff}', '\u{e000}', '\u{feff}', '<', '&'] {
             d.detect(&format!("a{}", c.to_string().repeat(9_999)));
             d.detect(&format!("&#{}x{c}", "<".repeat(500)));
         }
@@ -241,12 +215,7 @@ mod tests {
     #[test]
     fn threads_agree() {
         let d = Cld2::new();
-        let texts = [
-            "guten Morgen",
-            "good morning to you",
-            "buenos días amigo",
-            "доброе утро",
-        ];
+        let texts = ["guten Morgen", "good morning to you", "buenos días amigo", "доброе утро"];
         let want: Vec<_> = texts.iter().map(|t| d.detect(t)).collect();
         std::thread::scope(|s| {
             for _ in 0..4 {

@@ -27,10 +27,7 @@ pub struct Detection<'a> {
 
 impl Detection<'static> {
     /// The answer for a text that cannot be told.
-    pub const UNDETERMINED: Self = Self {
-        lang: UNDETERMINED,
-        score: 0.0,
-    };
+    pub const UNDETERMINED: Self = Self { lang: UNDETERMINED, score: 0.0 };
 }
 
 /// Says which language a text is in.
@@ -64,8 +61,7 @@ pub fn lang_score(text: &str) -> f32 {
 
 /// Whether there is a letter in `text`: what has none has no language.
 fn has_letter(text: &str) -> bool {
-    text.bytes().any(|b| b.is_ascii_alphabetic())
-        || (!text.is_ascii() && text.chars().any(char::is_alphabetic))
+    text.bytes().any(|b| b.is_ascii_alphabetic()) || (!text.is_ascii() && text.chars().any(char::is_alphabetic))
 }
 
 /// The longest prefix of `text` of at most `limit` bytes that ends between two characters.

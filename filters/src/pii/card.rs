@@ -10,11 +10,8 @@ pub(super) fn at(run: &Run) -> Option<usize> {
     // A number may follow ("4111 1111 1111 1111 12/27"), so shorter runs of groups are tried too.
     (1..=run.groups.len().min(5)).rev().find_map(|groups| {
         let part = run.first(groups);
-        let even = [Gap::Space, Gap::Hyphen]
-            .iter()
-            .any(|gap| part.gaps.iter().all(|g| g == gap));
-        (even && shaped(part.groups) && issued(part.digits) && luhn(part.digits))
-            .then(|| run.ends[groups - 1])
+        let even = [Gap::Space, Gap::Hyphen].iter().any(|gap| part.gaps.iter().all(|g| g == gap));
+        (even && shaped(part.groups) && issued(part.digits) && luhn(part.digits)).then(|| run.ends[groups - 1])
     })
 }
 

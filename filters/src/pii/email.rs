@@ -16,30 +16,19 @@ pub(super) fn next(text: &str, from: usize) -> Option<(usize, usize)> {
 /// The address around the `@` at byte `at`.
 fn address(text: &str, from: usize, at: usize) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
-    let local = bytes[from..at]
-        .iter()
-        .rev()
-        .take(LOCAL_MOST + 1)
-        .take_while(|b| is_local(**b))
-        .count();
+    let local = bytes[from..at].iter().rev().take(LOCAL_MOST + 1).take_while(|b| is_local(**b)).count();
     if local == 0 || local > LOCAL_MOST {
         return None;
     }
     let start = at - local;
     // Punctuation that an address cannot begin with belongs to the text before.
-    let skipped = bytes[start..at]
-        .iter()
-        .take_while(|b| !b.is_ascii_alphanumeric() && **b != b'_')
-        .count();
+    let skipped = bytes[start..at].iter().take_while(|b| !b.is_ascii_alphanumeric() && **b != b'_').count();
     if skipped == local || bytes[at - 1] == b'.' {
         return None;
     }
     // Bytes over 0x7f belong to letters of international domains.
-    let domain = bytes[at + 1..]
-        .iter()
-        .take(DOMAIN_MOST + 1)
-        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | 0x80..))
-        .count();
+    let domain =
+        bytes[at + 1..].iter().take(DOMAIN_MOST + 1).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | 0x80..)).count();
     if domain > DOMAIN_MOST {
         return None;
     }
@@ -53,11 +42,7 @@ fn address(text: &str, from: usize, at: usize) -> Option<(usize, usize)> {
 }
 
 fn is_local(b: u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(
-            b,
-            b'.' | b'_' | b'%' | b'+' | b'-' | b'\'' | b'&' | b'~' | b'='
-        )
+    b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'' | b'&' | b'~' | b'=')
 }
 
 /// Length of the part of `domain` that is a name under a known public suffix.
@@ -68,9 +53,7 @@ fn public_domain(domain: &str) -> Option<usize> {
     let mut name = domain.trim_end_matches(['.', '-']);
     for _ in 0..3 {
         let lower = name.to_lowercase();
-        let well_formed = lower
-            .split('.')
-            .all(|l| !l.is_empty() && !l.starts_with('-') && !l.ends_with('-'));
+        let well_formed = lower.split('.').all(|l| !l.is_empty() && !l.starts_with('-') && !l.ends_with('-'));
         if well_formed && psl::domain(lower.as_bytes()).is_some_and(|d| d.suffix().is_known()) {
             return Some(name.len());
         }

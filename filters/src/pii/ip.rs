@@ -16,11 +16,7 @@ pub(super) fn at(bytes: &[u8], i: usize, before: Option<u8>) -> Option<usize> {
 }
 
 fn v4(bytes: &[u8], i: usize) -> Option<usize> {
-    let len = bytes[i..]
-        .iter()
-        .take(MOST)
-        .take_while(|b| b.is_ascii_digit() || **b == b'.')
-        .count();
+    let len = bytes[i..].iter().take(MOST).take_while(|b| b.is_ascii_digit() || **b == b'.').count();
     let text = std::str::from_utf8(&bytes[i..i + len]).ok()?;
     // A full stop may end the sentence.
     let text = text.strip_suffix('.').unwrap_or(text);
@@ -33,12 +29,7 @@ fn v4(bytes: &[u8], i: usize) -> Option<usize> {
         _ => false,
     };
     let [first, ..] = ip.octets();
-    let nobody = ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_broadcast()
-        || first == 0
-        || first >= 224;
+    let nobody = ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_broadcast() || first == 0 || first >= 224;
     (!joined && !nobody && !after_version_word(&bytes[..i])).then_some(end)
 }
 
@@ -47,35 +38,22 @@ fn after_version_word(before: &[u8]) -> bool {
     let tail = &before[before.len().saturating_sub(12)..];
     let tail = String::from_utf8_lossy(tail).to_lowercase();
     let tail = tail.trim_end_matches([' ', ':', '.', '=']);
-    [
-        "version", "ver", " v", "release", "build", "firmware", "chapter", "section", "update",
-        "patch",
-    ]
-    .iter()
-    .any(|word| tail.ends_with(word))
+    ["version", "ver", " v", "release", "build", "firmware", "chapter", "section", "update", "patch"]
+        .iter()
+        .any(|word| tail.ends_with(word))
         || tail == "v"
 }
 
 fn v6(bytes: &[u8], i: usize) -> Option<usize> {
-    let len = bytes[i..]
-        .iter()
-        .take(MOST)
-        .take_while(|b| b.is_ascii_hexdigit() || **b == b':')
-        .count();
+    let len = bytes[i..].iter().take(MOST).take_while(|b| b.is_ascii_hexdigit() || **b == b':').count();
     let text = std::str::from_utf8(&bytes[i..i + len]).ok()?;
     if text.bytes().filter(|b| *b == b':').count() < 2 {
         return None;
     }
-    let text = if text.ends_with("::") {
-        text
-    } else {
-        text.trim_end_matches(':')
-    };
+    let text = if text.ends_with("::") { text } else { text.trim_end_matches(':') };
     let ip: Ipv6Addr = text.parse().ok()?;
     let end = i + text.len();
-    let joined = bytes
-        .get(end)
-        .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let joined = bytes.get(end).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     // Global unicast is 2000::/3 (RFC 4291, section 2.4); the rest is local, multicast or unassigned. One group and
     // "::" alone is a word of code as often as a network.
     let global = (0x2000..0x4000).contains(&ip.segments()[0]);

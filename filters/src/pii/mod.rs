@@ -79,9 +79,7 @@ pub fn has_pii(text: &str) -> bool {
 /// The kinds of personal data in the text, each once, as in `email,phone`; empty where there is none.
 pub fn pii_kinds(text: &str) -> String {
     let found = find_pii(text);
-    let kinds = PiiKind::ALL
-        .into_iter()
-        .filter(|kind| found.iter().any(|m| m.kind == *kind));
+    let kinds = PiiKind::ALL.into_iter().filter(|kind| found.iter().any(|m| m.kind == *kind));
     kinds.map(PiiKind::name).collect::<Vec<_>>().join(",")
 }
 
@@ -113,13 +111,7 @@ fn scan(text: &str, each: &mut dyn FnMut(PiiMatch) -> bool) {
     // E-mail first: an address may hold digits that would read as a number.
     let mut from = 0;
     while let Some((start, end)) = email::next(text, from) {
-        if !scan_numbers(text, from, start, each)
-            || !each(PiiMatch {
-                kind: PiiKind::Email,
-                start,
-                end,
-            })
-        {
+        if !scan_numbers(text, from, start, each) || !each(PiiMatch { kind: PiiKind::Email, start, end }) {
             return;
         }
         from = end;
@@ -128,12 +120,7 @@ fn scan(text: &str, each: &mut dyn FnMut(PiiMatch) -> bool) {
 }
 
 /// Finds everything that is made of digits in bytes `from..to`.
-fn scan_numbers(
-    text: &str,
-    from: usize,
-    to: usize,
-    each: &mut dyn FnMut(PiiMatch) -> bool,
-) -> bool {
+fn scan_numbers(text: &str, from: usize, to: usize, each: &mut dyn FnMut(PiiMatch) -> bool) -> bool {
     let bytes = text.as_bytes();
     let mut i = from;
     let mut last_end = from;
@@ -148,20 +135,13 @@ fn scan_numbers(
         let among = follows_digit(&bytes[from..i]) && last_end + 1 != i;
         if let Some((kind, end)) = at(text, from, i, to, before, among) {
             last_end = end;
-            if !each(PiiMatch {
-                kind,
-                start: i,
-                end,
-            }) {
+            if !each(PiiMatch { kind, start: i, end }) {
                 return false;
             }
             i = end;
         } else if b.is_ascii_alphanumeric() {
             // Nothing begins inside a token.
-            i = bytes[i..to]
-                .iter()
-                .position(|b| !b.is_ascii_alphanumeric())
-                .map_or(to, |n| i + n);
+            i = bytes[i..to].iter().position(|b| !b.is_ascii_alphanumeric()).map_or(to, |n| i + n);
         } else {
             i += 1;
         }
@@ -171,12 +151,7 @@ fn scan_numbers(
 
 /// Whether the text ends in a digit and one separator.
 fn follows_digit(text: &[u8]) -> bool {
-    let wide = text
-        .iter()
-        .rev()
-        .take(3)
-        .take_while(|b| **b >= 0x80)
-        .count();
+    let wide = text.iter().rev().take(3).take_while(|b| **b >= 0x80).count();
     let width = match text.last() {
         Some(b' ' | b'-' | b'.' | b'/' | b',' | b':' | b'(') => 1,
         _ => wide,
@@ -185,14 +160,7 @@ fn follows_digit(text: &[u8]) -> bool {
 }
 
 /// The finding that begins at byte `i`, if any.
-fn at(
-    text: &str,
-    from: usize,
-    i: usize,
-    to: usize,
-    before: Option<u8>,
-    among: bool,
-) -> Option<(PiiKind, usize)> {
+fn at(text: &str, from: usize, i: usize, to: usize, before: Option<u8>, among: bool) -> Option<(PiiKind, usize)> {
     let bytes = &text.as_bytes()[..to];
     if before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return None;

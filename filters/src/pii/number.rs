@@ -35,14 +35,7 @@ impl Run {
     /// Reads on from byte `i`; nothing where no digit comes, or more digits than any number has.
     pub(super) fn read(text: &str, i: usize, to: usize) -> Option<Self> {
         let bytes = &text.as_bytes()[..to];
-        let mut run = Self {
-            digits: Vec::new(),
-            groups: Vec::new(),
-            ends: Vec::new(),
-            gaps: Vec::new(),
-            plus: false,
-            bracketed: None,
-        };
+        let mut run = Self { digits: Vec::new(), groups: Vec::new(), ends: Vec::new(), gaps: Vec::new(), plus: false, bracketed: None };
         let mut at = i;
         if bytes.get(at) == Some(&b'+') {
             run.plus = true;
@@ -58,19 +51,14 @@ impl Run {
             }
         }
         loop {
-            let len = bytes[at..]
-                .iter()
-                .take(MOST_DIGITS + 1)
-                .take_while(|b| b.is_ascii_digit())
-                .count();
+            let len = bytes[at..].iter().take(MOST_DIGITS + 1).take_while(|b| b.is_ascii_digit()).count();
             if len == 0 {
                 break;
             }
             if run.digits.len() + len > MOST_DIGITS {
                 break;
             }
-            run.digits
-                .extend(bytes[at..at + len].iter().map(|b| b - b'0'));
+            run.digits.extend(bytes[at..at + len].iter().map(|b| b - b'0'));
             at += len;
             run.groups.push(len);
             if open {
@@ -116,12 +104,7 @@ impl Run {
     /// The first `n` groups.
     pub(super) fn first(&self, n: usize) -> Shape<'_> {
         let digits: usize = self.groups[..n].iter().sum();
-        Shape {
-            digits: &self.digits[..digits],
-            groups: &self.groups[..n],
-            gaps: &self.gaps[..n.saturating_sub(1)],
-            plus: self.plus,
-        }
+        Shape { digits: &self.digits[..digits], groups: &self.groups[..n], gaps: &self.gaps[..n.saturating_sub(1)], plus: self.plus }
     }
 }
 
@@ -160,9 +143,5 @@ fn gap(bytes: &[u8]) -> Option<(Gap, usize)> {
     };
     let after = gap_spaces(&rest[width..]);
     // "020 - 7946": a space on both sides or on none.
-    if (spaces > 0) == (after > 0) {
-        Some((gap, spaces + width + after))
-    } else {
-        None
-    }
+    if (spaces > 0) == (after > 0) { Some((gap, spaces + width + after)) } else { None }
 }

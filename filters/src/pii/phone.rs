@@ -105,17 +105,8 @@ const OTHER: &[&str] = &[
 ];
 
 /// The end of the telephone number that begins at byte `i` of `text`, and of which `run` are the digits.
-pub(super) fn at(
-    text: &str,
-    from: usize,
-    i: usize,
-    run: &Run,
-    before: Option<u8>,
-) -> Option<usize> {
-    if matches!(
-        before,
-        Some(b'.' | b',' | b'/' | b'-' | b'#' | b'$' | b'*' | b'=')
-    ) {
+pub(super) fn at(text: &str, from: usize, i: usize, run: &Run, before: Option<u8>) -> Option<usize> {
+    if matches!(before, Some(b'.' | b',' | b'/' | b'-' | b'#' | b'$' | b'*' | b'=')) {
         return None;
     }
     let lead = lead(text, from, i);
@@ -134,10 +125,7 @@ pub(super) fn at(
             international(&part)
         } else {
             let next = run.groups.get(n..).unwrap_or_default();
-            (cue && cued(&part))
-                || prefixed_00(&part)
-                || north_american(&part, next)
-                || trunk_zero(&part)
+            (cue && cued(&part)) || prefixed_00(&part) || north_american(&part, next) || trunk_zero(&part)
         };
         (ends_here && found).then_some(end)
     })
@@ -147,9 +135,7 @@ pub(super) fn at(
 fn ends_number(bytes: &[u8], end: usize) -> bool {
     match bytes.get(end) {
         Some(b) if b.is_ascii_alphanumeric() || matches!(b, b'_' | b'%' | b'@') => false,
-        Some(b',' | b'.' | b'-' | b'/') => {
-            !bytes.get(end + 1).is_some_and(u8::is_ascii_alphanumeric)
-        }
+        Some(b',' | b'.' | b'-' | b'/') => !bytes.get(end + 1).is_some_and(u8::is_ascii_alphanumeric),
         _ => true,
     }
 }
@@ -158,21 +144,12 @@ fn ends_number(bytes: &[u8], end: usize) -> bool {
 fn lead(text: &str, from: usize, i: usize) -> String {
     let start = text.floor_char_boundary(i.saturating_sub(CUE_WINDOW).max(from));
     let lower = text[start.min(i)..i].to_lowercase();
-    lower
-        .trim_end_matches([
-            ' ', ':', '.', '#', '-', '\u{a0}', '：', '(', '[', '=', '/', '📞', '☎', '\u{fe0f}',
-        ])
-        .into()
+    lower.trim_end_matches([' ', ':', '.', '#', '-', '\u{a0}', '：', '(', '[', '=', '/', '📞', '☎', '\u{fe0f}']).into()
 }
 
 fn ends_with_word(lead: &str, word: &str) -> bool {
     lead.strip_suffix(word.trim_end_matches('.'))
-        .is_some_and(|rest| {
-            !rest
-                .chars()
-                .next_back()
-                .is_some_and(|c| c.is_alphanumeric() && word.is_ascii())
-        })
+        .is_some_and(|rest| !rest.chars().next_back().is_some_and(|c| c.is_alphanumeric() && word.is_ascii()))
 }
 
 /// `+` and 8 to 15 digits (ITU-T E.164) that begin with a country code; separators as people like.
@@ -200,15 +177,11 @@ fn prefixed_00(run: &Shape<'_>) -> bool {
 /// Groups with only spaces between them are a row of numbers if more groups follow, unless those are a number too.
 fn north_american(run: &Shape<'_>, next: &[usize]) -> bool {
     let (groups, digits, gaps) = match (run.groups, run.digits) {
-        ([1, groups @ ..], [1, digits @ ..]) => {
-            (groups, digits, run.gaps.get(1..).unwrap_or_default())
-        }
+        ([1, groups @ ..], [1, digits @ ..]) => (groups, digits, run.gaps.get(1..).unwrap_or_default()),
         (groups, digits) => (groups, digits, run.gaps),
     };
     let shaped = groups == [3, 3, 4] && !gaps.contains(&Gap::Slash);
-    let alone = next.is_empty()
-        || next.starts_with(&[3, 3, 4])
-        || gaps.iter().any(|gap| *gap != Gap::Space);
+    let alone = next.is_empty() || next.starts_with(&[3, 3, 4]) || gaps.iter().any(|gap| *gap != Gap::Space);
     shaped && alone && digits[0] >= 2 && digits[3] >= 2 && !is_flat(run)
 }
 
@@ -238,23 +211,15 @@ fn is_flat(run: &Shape<'_>) -> bool {
 
 /// Day, month and year, in any order, with anything after.
 fn is_date(run: &Shape<'_>) -> bool {
-    matches!(
-        run.groups,
-        [2, 2, 4, ..] | [4, 2, 2, ..] | [1, 1, 4] | [1, 2, 4] | [2, 1, 4]
-    ) && run.gaps.iter().take(2).all(|gap| *gap == run.gaps[0])
+    matches!(run.groups, [2, 2, 4, ..] | [4, 2, 2, ..] | [1, 1, 4] | [1, 2, 4] | [2, 1, 4])
+        && run.gaps.iter().take(2).all(|gap| *gap == run.gaps[0])
         && {
             let value = |group: usize| {
                 let start: usize = run.groups[..group].iter().sum();
-                run.digits[start..start + run.groups[group]]
-                    .iter()
-                    .fold(0u32, |x, d| x * 10 + u32::from(*d))
+                run.digits[start..start + run.groups[group]].iter().fold(0u32, |x, d| x * 10 + u32::from(*d))
             };
             let year_first = run.groups[0] == 4;
-            let (year, a, b) = if year_first {
-                (value(0), value(1), value(2))
-            } else {
-                (value(2), value(0), value(1))
-            };
+            let (year, a, b) = if year_first { (value(0), value(1), value(2)) } else { (value(2), value(0), value(1)) };
             (1500..2200).contains(&year) && a.min(b) <= 12 && a.max(b) <= 31
         }
 }

@@ -16,7 +16,6 @@ pub(super) fn at(bytes: &[u8], i: usize, before: Option<u8>) -> Option<usize> {
         return None;
     }
     let (area, group, serial) = (&number[..3], &number[4..6], &number[7..]);
-    let given =
-        area != b"000" && area != b"666" && area[0] != b'9' && group != b"00" && serial != b"0000";
+    let given = area != b"000" && area != b"666" && area[0] != b'9' && group != b"00" && serial != b"0000";
     given.then_some(i + 11)
 }

@@ -35,59 +35,13 @@ impl Draw {
     }
 }
 
-const BEFORE: &[&str] = &[
-    "",
-    "Photo by ",
-    "For prints: ",
-    "Visit us – ",
-    "(",
-    "see ",
-    "Büro: ",
-    "お問い合わせ ",
-    "Info, ",
-];
-const AFTER: &[&str] = &[
-    "",
-    ".",
-    ", thanks",
-    " or visit",
-    ")",
-    " – Berlin",
-    " をご覧ください",
-    "!",
-];
+const BEFORE: &[&str] = &["", "Photo by ", "For prints: ", "Visit us – ", "(", "see ", "Büro: ", "お問い合わせ ", "Info, "];
+const AFTER: &[&str] = &["", ".", ", thanks", " or visit", ")", " – Berlin", " をご覧ください", "!"];
 
 fn email(d: &mut Draw) -> String {
-    let local = d.of(&[
-        "anna",
-        "j.smith",
-        "info",
-        "max_mustermann",
-        "sales+web",
-        "o'neil",
-        "a.b-c",
-        "user1987",
-        "X",
-    ]);
-    let host = d.of(&[
-        "example",
-        "my-shop",
-        "mail.firma",
-        "uni-bonn",
-        "foo123",
-        "studio",
-    ]);
-    let tld = d.of(&[
-        "com",
-        "org",
-        "de",
-        "co.uk",
-        "fr",
-        "com.br",
-        "io",
-        "photography",
-        "jp",
-    ]);
+    let local = d.of(&["anna", "j.smith", "info", "max_mustermann", "sales+web", "o'neil", "a.b-c", "user1987", "X"]);
+    let host = d.of(&["example", "my-shop", "mail.firma", "uni-bonn", "foo123", "studio"]);
+    let tld = d.of(&["com", "org", "de", "co.uk", "fr", "com.br", "io", "photography", "jp"]);
     format!("{local}@{host}.{tld}")
 }
 
@@ -144,24 +98,10 @@ fn luhn_digit(digits: &str) -> u32 {
 }
 
 fn card(d: &mut Draw, right: bool) -> String {
-    let shape = d.of(&[
-        "4##############",
-        "51#############",
-        "34############",
-        "6011###########",
-        "36###########",
-        "2221###########",
-    ]);
+    let shape = d.of(&["4##############", "51#############", "34############", "6011###########", "36###########", "2221###########"]);
     let shape = d.fill(shape);
     let check = luhn_digit(&shape);
-    let number = format!(
-        "{shape}{}",
-        if right {
-            check
-        } else {
-            (check + 1 + d.below(9) as u32) % 10
-        }
-    );
+    let number = format!("{shape}{}", if right { check } else { (check + 1 + d.below(9) as u32) % 10 });
     let sep = d.of(&["", " ", "-"]);
     match number.len() {
         16 => [&number[..4], &number[4..8], &number[8..12], &number[12..]].join(sep),
@@ -173,29 +113,13 @@ fn card(d: &mut Draw, right: bool) -> String {
 fn ip(d: &mut Draw) -> String {
     const FIRST: &[&str] = &["8", "23", "46", "81", "130", "203", "217"];
     match d.below(3) {
-        0 => format!(
-            "2a02:8{:x}0:{:x}::{:x}",
-            d.below(16),
-            1 + d.below(0xfffe),
-            1 + d.below(0xfffe)
-        ),
-        _ => format!(
-            "{}.{}.{}.{}",
-            d.of(FIRST),
-            d.below(256),
-            d.below(256),
-            1 + d.below(254)
-        ),
+        0 => format!("2a02:8{:x}0:{:x}::{:x}", d.below(16), 1 + d.below(0xfffe), 1 + d.below(0xfffe)),
+        _ => format!("{}.{}.{}.{}", d.of(FIRST), d.below(256), d.below(256), 1 + d.below(254)),
     }
 }
 
 fn ssn(d: &mut Draw) -> String {
-    format!(
-        "{:03}-{:02}-{:04}",
-        1 + d.below(600),
-        1 + d.below(99),
-        1 + d.below(9999)
-    )
+    format!("{:03}-{:02}-{:04}", 1 + d.below(600), 1 + d.below(99), 1 + d.below(9999))
 }
 
 /// What captions hold instead.
@@ -261,11 +185,7 @@ fn harmless(d: &mut Draw) -> String {
         "flickr.com/12345@N00/",
     ]);
     let text = d.fill(shape);
-    if text.starts_with('4') && text.len() == 16 {
-        "4".into()
-    } else {
-        text
-    }
+    if text.starts_with('4') && text.len() == 16 { "4".into() } else { text }
 }
 
 #[test]
@@ -281,17 +201,10 @@ fn precision_and_recall_on_a_generated_set_are_at_least_98_percent() {
                 PiiKind::Ip => ip(&mut d),
                 PiiKind::Ssn => ssn(&mut d),
             };
-            rows.push((
-                format!("{}{value}{}", d.of(BEFORE), d.of(AFTER)),
-                Some(kind),
-            ));
+            rows.push((format!("{}{value}{}", d.of(BEFORE), d.of(AFTER)), Some(kind)));
         }
         for _ in 0..5 {
-            let value = if d.below(8) == 0 {
-                card(&mut d, false)
-            } else {
-                harmless(&mut d)
-            };
+            let value = if d.below(8) == 0 { card(&mut d, false) } else { harmless(&mut d) };
             rows.push((format!("{}{value}{}", d.of(BEFORE), d.of(AFTER)), None));
         }
     }
@@ -315,14 +228,8 @@ fn precision_and_recall_on_a_generated_set_are_at_least_98_percent() {
     for (kind, [right, wrong, missed]) in counts {
         let precision = right as f64 / (right + wrong) as f64;
         let recall = right as f64 / (right + missed) as f64;
-        eprintln!(
-            "{}: precision {precision:.3}, recall {recall:.3}",
-            kind.name()
-        );
-        assert!(
-            precision >= 0.98 && recall >= 0.98,
-            "{kind:?}: precision {precision}, recall {recall}"
-        );
+        eprintln!("{}: precision {precision:.3}, recall {recall:.3}", kind.name());
+        assert!(precision >= 0.98 && recall >= 0.98, "{kind:?}: precision {precision}, recall {recall}");
     }
 }
 
@@ -332,20 +239,11 @@ fn findings_are_replaced_by_their_token() {
         ("mail anna@example.com now", "mail <EMAIL> now"),
         ("联系info@example.com。", "联系<EMAIL>。"),
         ("<anna@example.com>", "<<EMAIL>>"),
-        (
-            "call (212) 555-0123, or 212-555-0199.",
-            "call <PHONE>, or <PHONE>.",
-        ),
+        ("call (212) 555-0123, or 212-555-0199.", "call <PHONE>, or <PHONE>."),
         ("020 7946 0958 020 7946 0959", "<PHONE> <PHONE>"),
         ("+44 (0)20 7946 0958", "<PHONE>"),
-        (
-            "card 4111 1111 1111 1111 exp 12/27",
-            "card <CARD> exp 12/27",
-        ),
-        (
-            "from 8.8.8.8:53 and [2001:4860:4860::8888]",
-            "from <IP>:53 and [<IP>]",
-        ),
+        ("card 4111 1111 1111 1111 exp 12/27", "card <CARD> exp 12/27"),
+        ("from 8.8.8.8:53 and [2001:4860:4860::8888]", "from <IP>:53 and [<IP>]"),
         ("http://8.8.8.8/x", "http://<IP>/x"),
         ("SSN 123-45-6789", "SSN <SSN>"),
         ("a dog", "a dog"),
@@ -358,10 +256,7 @@ fn findings_are_replaced_by_their_token() {
 
 #[test]
 fn kinds_are_listed_once_and_in_order() {
-    assert_eq!(
-        pii_kinds("8.8.8.8 a@example.com b@example.com +1 212 555 0123"),
-        "email,phone,ip"
-    );
+    assert_eq!(pii_kinds("8.8.8.8 a@example.com b@example.com +1 212 555 0123"), "email,phone,ip");
     assert_eq!(pii_kinds("nothing"), "");
 }
 

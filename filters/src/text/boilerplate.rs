@@ -62,21 +62,14 @@ const PHRASES: &str = "
 
 /// Endings that make a single token a file name.
 const IMAGE_EXTENSIONS: &[&str] = &[
-    "jpg", "jpeg", "jpe", "jfif", "png", "gif", "webp", "svg", "bmp", "tif", "tiff", "avif",
-    "heic", "heif", "ico", "psd", "raw", "cr2", "nef",
+    "jpg", "jpeg", "jpe", "jfif", "png", "gif", "webp", "svg", "bmp", "tif", "tiff", "avif", "heic", "heif", "ico", "psd", "raw", "cr2",
+    "nef",
 ];
 
-static GENERIC_WORDS: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| GENERIC.split_whitespace().collect());
-static FILLER_WORDS: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| FILLER.split_whitespace().collect());
-static PHRASE_SET: LazyLock<HashSet<&str>> = LazyLock::new(|| {
-    PHRASES
-        .split(['|', '\n'])
-        .map(str::trim)
-        .filter(|p| !p.is_empty())
-        .collect()
-});
+static GENERIC_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| GENERIC.split_whitespace().collect());
+static FILLER_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| FILLER.split_whitespace().collect());
+static PHRASE_SET: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| PHRASES.split(['|', '\n']).map(str::trim).filter(|p| !p.is_empty()).collect());
 
 /// Whether `text` is filler rather than a caption.
 ///
@@ -96,8 +89,7 @@ pub fn is_boilerplate(text: &str) -> bool {
     if count > LONGEST {
         return false;
     }
-    let bare =
-        lower.trim_matches(|c: char| c.is_ascii_punctuation() || is_dash_or_quote(c) || c == ' ');
+    let bare = lower.trim_matches(|c: char| c.is_ascii_punctuation() || is_dash_or_quote(c) || c == ' ');
     bare.is_empty()
         || PHRASE_SET.contains(bare)
         || is_number_like(bare)
@@ -108,26 +100,16 @@ pub fn is_boilerplate(text: &str) -> bool {
 }
 
 fn is_dash_or_quote(c: char) -> bool {
-    matches!(
-        c,
-        '\u{2010}'
-            ..='\u{2027}' | '«' | '»' | '·' | '、' | '。' | '【' | '】' | '「' | '」' | '！' | '：'
-    )
+    matches!(c, '\u{2010}'..='\u{2027}' | '«' | '»' | '·' | '、' | '。' | '【' | '】' | '「' | '」' | '！' | '：')
 }
 
 /// Digits, and what stands between the numbers of a date, a size, a count.
 fn is_number_like(text: &str) -> bool {
-    text.bytes().any(|b| b.is_ascii_digit())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b" x*/.,:;-_()+#%".contains(&b) || b == b'|')
+    text.bytes().any(|b| b.is_ascii_digit()) && text.bytes().all(|b| b.is_ascii_digit() || b" x*/.,:;-_()+#%".contains(&b) || b == b'|')
 }
 
 fn is_file_name(text: &str) -> bool {
-    !text.contains(' ')
-        && text
-            .rsplit_once('.')
-            .is_some_and(|(stem, ext)| !stem.is_empty() && IMAGE_EXTENSIONS.contains(&ext))
+    !text.contains(' ') && text.rsplit_once('.').is_some_and(|(stem, ext)| !stem.is_empty() && IMAGE_EXTENSIONS.contains(&ext))
 }
 
 /// Letters and numbers as cameras, phones and screenshot tools string them together.
@@ -170,18 +152,13 @@ fn is_camera_name(text: &str) -> bool {
         "untitled",
     ];
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let letters_end = text
-        .bytes()
-        .position(|b| b.is_ascii_digit())
-        .unwrap_or(text.len());
+    let letters_end = text.bytes().position(|b| b.is_ascii_digit()).unwrap_or(text.len());
     let prefix = text[..letters_end].trim_end_matches(['_', '-', ' ']);
     let rest = &text[letters_end..];
     digits >= 1
         && PREFIXES.contains(&prefix)
         && (prefix.len() > 1 || digits >= 4)
-        && rest
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b" _-.()x:at".contains(&b))
+        && rest.bytes().all(|b| b.is_ascii_digit() || b" _-.()x:at".contains(&b))
 }
 
 /// Hex of a hash or a UUID, or a token of mostly digits.
@@ -191,18 +168,14 @@ fn is_identifier(text: &str) -> bool {
     }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let hex = text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    let token = text
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let token = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     (hex && digits >= 2) || (token && digits * 10 >= text.len() * 6)
 }
 
 /// Only generic words, numbers and filler, with one generic word at least.
 fn is_generic(text: &str) -> bool {
     let mut generic = false;
-    for word in text
-        .split(|c: char| c == ' ' || (c.is_ascii_punctuation() && c != '\'') || is_dash_or_quote(c))
-    {
+    for word in text.split(|c: char| c == ' ' || (c.is_ascii_punctuation() && c != '\'') || is_dash_or_quote(c)) {
         let stem = word.trim_matches(|c: char| c.is_ascii_digit() || c == '\'');
         if stem.is_empty() {
             continue;
@@ -338,11 +311,7 @@ mod tests {
 
     #[test]
     fn the_lists_are_in_lower_case() {
-        for word in GENERIC_WORDS
-            .iter()
-            .chain(FILLER_WORDS.iter())
-            .chain(PHRASE_SET.iter())
-        {
+        for word in GENERIC_WORDS.iter().chain(FILLER_WORDS.iter()).chain(PHRASE_SET.iter()) {
             assert_eq!(word.to_lowercase(), *word);
         }
     }

@@ -29,8 +29,7 @@ pub fn datacomp_image_caption_ok(text: &str) -> bool {
 /// applied. LAION also repaired mis-decoded text with ftfy before; that is not done here.
 pub fn laion_caption_ok(text: &str) -> bool {
     /// What Python's `isprintable` refuses: the categories C and Z, save the space.
-    static UNPRINTABLE: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"[\p{C}\p{Z}--[ ]]+").ok());
+    static UNPRINTABLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[\p{C}\p{Z}--[ ]]+").ok());
     const LEAST: usize = 5;
 
     // LAION replaced newlines first, so that inner ones count as a space each.
@@ -42,10 +41,7 @@ pub fn laion_caption_ok(text: &str) -> bool {
     let Some(unprintable) = UNPRINTABLE.as_ref() else {
         return false;
     };
-    let left_out: usize = unprintable
-        .find_iter(text)
-        .map(|m| m.as_str().chars().filter(|c| *c != '\n').count())
-        .sum();
+    let left_out: usize = unprintable.find_iter(text).map(|m| m.as_str().chars().filter(|c| *c != '\n').count()).sum();
     chars(text) - left_out >= LEAST
 }
 

@@ -96,10 +96,7 @@ mod tests {
 
     #[test]
     fn characters_without_a_shape_are_dropped() {
-        assert_eq!(
-            clean_text("ab\u{202e}cd\u{200b}e\u{ad}f\u{feff}g\u{fffe}\u{e0041}"),
-            "abcdefg"
-        );
+        assert_eq!(clean_text("ab\u{202e}cd\u{200b}e\u{ad}f\u{feff}g\u{fffe}\u{e0041}"), "abcdefg");
         // A space on either side of a dropped character is still one space.
         assert_eq!(clean_text("a \u{200e} b"), "a b");
     }
@@ -120,9 +117,6 @@ mod tests {
 
     #[test]
     fn malformed_bytes_are_replaced() {
-        assert_eq!(
-            clean_bytes(b"caf\xe9 \xff\xfe au lait\n"),
-            "caf\u{fffd} \u{fffd}\u{fffd} au lait"
-        );
+        assert_eq!(clean_bytes(b"caf\xe9 \xff\xfe au lait\n"), "caf\u{fffd} \u{fffd}\u{fffd} au lait");
     }
 }

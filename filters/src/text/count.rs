@@ -41,11 +41,7 @@ pub fn alnum_ratio(text: &str) -> f32 {
         all += 1;
         alnum += u64::from(c.is_alphanumeric());
     }
-    if all == 0 {
-        0.0
-    } else {
-        alnum as f32 / all as f32
-    }
+    if all == 0 { 0.0 } else { alnum as f32 / all as f32 }
 }
 
 #[cfg(test)]

@@ -28,11 +28,7 @@ fn repeated_share<T: Eq + std::hash::Hash>(items: impl Iterator<Item = T>) -> f3
         all += 1;
         seen.insert(item);
     }
-    if all == 0 {
-        0.0
-    } else {
-        (all - seen.len() as u64) as f32 / all as f32
-    }
+    if all == 0 { 0.0 } else { (all - seen.len() as u64) as f32 / all as f32 }
 }
 
 /// Length of the longest run of one and the same character; 0 for an empty text.

@@ -73,22 +73,13 @@ pub fn canonical_url_with(url: &str, options: CanonicalOptions) -> Option<String
 
 /// [`canonical_url`] without tracking parameters; see [`CanonicalOptions::strip_tracking`].
 pub fn strip_tracking(url: &str) -> Option<String> {
-    canonical_url_with(
-        url,
-        CanonicalOptions {
-            strip_tracking: true,
-        },
-    )
+    canonical_url_with(url, CanonicalOptions { strip_tracking: true })
 }
 
 fn drop_tracking(url: &mut Url) {
     let Some(query) = url.query() else { return };
     let is_tracking = |part: &&str| {
-        let name = part
-            .split('=')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let name = part.split('=').next().unwrap_or_default().to_ascii_lowercase();
         name.starts_with("utm_") || TRACKING.contains(&name.as_str())
     };
     if !query.split('&').any(|part| is_tracking(&part)) {
@@ -107,25 +98,13 @@ mod tests {
     fn one_address_has_one_spelling() {
         for (url, want) in [
             ("HTTP://Example.COM", "http://example.com/"),
-            (
-                "https://example.com:443/a/../b/./c.jpg#top",
-                "https://example.com/b/c.jpg",
-            ),
+            ("https://example.com:443/a/../b/./c.jpg#top", "https://example.com/b/c.jpg"),
             ("http://example.com:8080/", "http://example.com:8080/"),
-            (
-                "https://bücher.example/ä?q=ü",
-                "https://xn--bcher-kva.example/%C3%A4?q=%C3%BC",
-            ),
+            ("https://bücher.example/ä?q=ü", "https://xn--bcher-kva.example/%C3%A4?q=%C3%BC"),
             ("http://0x7f.1/", "http://127.0.0.1/"),
-            (
-                " \n https://example.com/a b\t.jpg ",
-                "https://example.com/a%20b.jpg",
-            ),
+            (" \n https://example.com/a b\t.jpg ", "https://example.com/a%20b.jpg"),
             ("https:\\\\example.com\\a", "https://example.com/a"),
-            (
-                "http://a.example/?b=2&a=1&utm_source=x",
-                "http://a.example/?b=2&a=1&utm_source=x",
-            ),
+            ("http://a.example/?b=2&a=1&utm_source=x", "http://a.example/?b=2&a=1&utm_source=x"),
         ] {
             assert_eq!(canonical_url(url).as_deref(), Some(want), "{url:?}");
             assert_eq!(canonical_url(want).as_deref(), Some(want));
@@ -155,15 +134,9 @@ mod tests {
     #[test]
     fn tracking_parameters_go_when_asked() {
         let strip = |url| strip_tracking(url).unwrap();
-        assert_eq!(
-            strip("http://a.example/?utm_source=x&id=1&FBCLID=y&b=%20&gclid"),
-            "http://a.example/?id=1&b=%20"
-        );
+        assert_eq!(strip("http://a.example/?utm_source=x&id=1&FBCLID=y&b=%20&gclid"), "http://a.example/?id=1&b=%20");
         assert_eq!(strip("http://a.example/?utm_source=x"), "http://a.example/");
         assert_eq!(strip("http://a.example/?"), "http://a.example/?");
-        assert_eq!(
-            strip("http://a.example/?a=1&&b"),
-            "http://a.example/?a=1&&b"
-        );
+        assert_eq!(strip("http://a.example/?a=1&&b"), "http://a.example/?a=1&&b");
     }
 }

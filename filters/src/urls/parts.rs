@@ -40,8 +40,7 @@ pub fn url_ext(url: &str) -> Option<String> {
     let url = parse_http(url)?;
     let segment = url.path().rsplit('/').next()?;
     let (stem, ext) = segment.rsplit_once('.')?;
-    let plain =
-        (1..=LONGEST).contains(&ext.len()) && ext.bytes().all(|b| b.is_ascii_alphanumeric());
+    let plain = (1..=LONGEST).contains(&ext.len()) && ext.bytes().all(|b| b.is_ascii_alphanumeric());
     (plain && !stem.is_empty()).then(|| ext.to_ascii_lowercase())
 }
 
@@ -52,39 +51,14 @@ mod tests {
     #[test]
     fn hosts_domains_and_tlds_are_split_by_the_public_suffix_list() {
         for (url, want_host, want_domain, want_tld) in [
-            (
-                "https://WWW.BBC.co.uk/x",
-                Some("www.bbc.co.uk"),
-                Some("bbc.co.uk"),
-                Some("uk"),
-            ),
-            (
-                "https://a.b.example.com./",
-                Some("a.b.example.com."),
-                Some("example.com"),
-                Some("com"),
-            ),
-            (
-                "http://foo.github.io/",
-                Some("foo.github.io"),
-                Some("foo.github.io"),
-                Some("io"),
-            ),
+            ("https://WWW.BBC.co.uk/x", Some("www.bbc.co.uk"), Some("bbc.co.uk"), Some("uk")),
+            ("https://a.b.example.com./", Some("a.b.example.com."), Some("example.com"), Some("com")),
+            ("http://foo.github.io/", Some("foo.github.io"), Some("foo.github.io"), Some("io")),
             ("http://github.io/", Some("github.io"), None, Some("io")),
-            (
-                "http://www.食狮.公司.cn/",
-                Some("www.xn--85x722f.xn--55qx5d.cn"),
-                Some("xn--85x722f.xn--55qx5d.cn"),
-                Some("cn"),
-            ),
+            ("http://www.食狮.公司.cn/", Some("www.xn--85x722f.xn--55qx5d.cn"), Some("xn--85x722f.xn--55qx5d.cn"), Some("cn")),
             ("http://127.1:80/", Some("127.0.0.1"), None, None),
             ("http://[2001:DB8::1]/", Some("[2001:db8::1]"), None, None),
-            (
-                "http://localhost/",
-                Some("localhost"),
-                None,
-                Some("localhost"),
-            ),
+            ("http://localhost/", Some("localhost"), None, Some("localhost")),
             ("ftp://example.com/", None, None, None),
             ("example.com", None, None, None),
         ] {

@@ -56,11 +56,7 @@ impl StringSet {
     }
 
     fn key(&self, entry: usize) -> &[u8] {
-        let start = if entry == 0 {
-            0
-        } else {
-            self.entries[entry - 1].0 as usize
-        };
+        let start = if entry == 0 { 0 } else { self.entries[entry - 1].0 as usize };
         &self.text[start..self.entries[entry].0 as usize]
     }
 

@@ -45,8 +45,9 @@ use   = "keep"
 where = "words(text) > 2 and chars(text) > 5 and not is_boilerplate(text) and not has_pii(text)"
 
 [[stage]]
-use = "dedupe"
-by  = ["url", "text"]
+use   = "dedupe"
+by    = ["url"]
+order = "chars(text) desc, uid"   # of several captions the longest
 
 [[stage]]
 use          = "fetch"

@@ -53,7 +53,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             say(&format!("error: {}", output::chain(&error)));
             match error.downcast_ref::<crate::job::JobError>() {
                 Some(crate::job::JobError::Interrupted) => ExitCode::from(130),
-                Some(crate::job::JobError::Pass { .. } | crate::job::JobError::Storage(_) | crate::job::JobError::Table(_)) => ExitCode::from(1),
+                Some(crate::job::JobError::Pass { .. } | crate::job::JobError::Storage(_) | crate::job::JobError::Table(_)) => {
+                    ExitCode::from(1)
+                }
                 _ => ExitCode::from(2),
             }
         }

@@ -68,9 +68,21 @@ pub(super) async fn fetch(common: &Common, args: FetchArgs) -> anyhow::Result<Ex
     finish(common, &compiled.job, &args.resume).await
 }
 
-fn of_flags(name: &str, output: &str, contact: Option<String>, network: FetchConfig, source: SourceSettings, stages: Vec<StageSettings>) -> Recipe {
+fn of_flags(
+    name: &str,
+    output: &str,
+    contact: Option<String>,
+    network: FetchConfig,
+    source: SourceSettings,
+    stages: Vec<StageSettings>,
+) -> Recipe {
     let job = JobSettings { name: Some(name.to_owned()), output: output.to_owned(), contact, ..JobSettings::default() };
-    Recipe { job: Placed::of_flags(job), source: Placed::of_flags(source), network: Placed::of_flags(network), stages: stages.into_iter().map(Placed::of_flags).collect() }
+    Recipe {
+        job: Placed::of_flags(job),
+        source: Placed::of_flags(source),
+        network: Placed::of_flags(network),
+        stages: stages.into_iter().map(Placed::of_flags).collect(),
+    }
 }
 
 /// The fetcher's configuration from `--net key=value`.
@@ -80,11 +92,16 @@ fn network(pairs: &[String]) -> anyhow::Result<FetchConfig> {
         let (key, text) = pair.split_once('=').ok_or_else(|| anyhow!("`--net {pair}`: written KEY=VALUE"))?;
         let Some(slot) = value.get_mut(key) else {
             let known: Vec<&str> = value.as_object().map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
-            let hint = crate::recipe::nearest(key, known.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let hint =
+                crate::recipe::nearest(key, known.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             bail!("`--net {key}`: no such setting{hint}");
         };
         *slot = match slot {
-            serde_json::Value::Array(_) => text.split(',').filter(|part| !part.is_empty()).map(|part| serde_json::from_str(part).unwrap_or_else(|_| serde_json::Value::from(part))).collect(),
+            serde_json::Value::Array(_) => text
+                .split(',')
+                .filter(|part| !part.is_empty())
+                .map(|part| serde_json::from_str(part).unwrap_or_else(|_| serde_json::Value::from(part)))
+                .collect(),
             serde_json::Value::String(_) => text.into(),
             _ => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
         };
@@ -117,7 +134,8 @@ pub(super) async fn finish(common: &Common, job: &Job, resume: &Resume) -> anyho
 fn report(common: &Common, job: &Job, finished: &Finished) -> anyhow::Result<Exit> {
     let (done, before) = finished.units;
     if common.json {
-        let failed: Vec<_> = finished.failed.iter().map(|(pass, unit, error)| serde_json::json!({ "pass": pass, "unit": unit, "error": error })).collect();
+        let failed: Vec<_> =
+            finished.failed.iter().map(|(pass, unit, error)| serde_json::json!({ "pass": pass, "unit": unit, "error": error })).collect();
         let report = serde_json::json!({
             "output": job.storage.uri(),
             "funnel": finished.funnel,
@@ -133,7 +151,11 @@ fn report(common: &Common, job: &Job, finished: &Finished) -> anyhow::Result<Exi
         say(&format!("{} units done, {before} were done before; the output is in {}", done, job.storage.uri()));
     }
     if !finished.funnel.balances() {
-        bail!("the funnel does not balance: {} rows in, {} kept; please report this with `funnel.json`", finished.funnel.rows, finished.funnel.kept);
+        bail!(
+            "the funnel does not balance: {} rows in, {} kept; please report this with `funnel.json`",
+            finished.funnel.rows,
+            finished.funnel.kept
+        );
     }
     if finished.failed.is_empty() {
         return Ok(Exit::Done);

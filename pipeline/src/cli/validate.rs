@@ -119,7 +119,11 @@ async fn folder(path: &str) -> anyhow::Result<(String, Vec<String>)> {
                     Some(bytes) => {
                         let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
                         if digest != output.sha256 {
-                            problems.push(format!("`{name}` of unit `{unit}` has changed: {} bytes, {} were written", bytes.len(), output.bytes));
+                            problems.push(format!(
+                                "`{name}` of unit `{unit}` has changed: {} bytes, {} were written",
+                                bytes.len(),
+                                output.bytes
+                            ));
                         }
                     }
                 }

@@ -146,14 +146,16 @@ impl Job {
     pub async fn run(&self, options: &RunOptions, progress: Arc<Progress>, cancel: CancellationToken) -> Result<Finished, JobError> {
         let started = Instant::now();
         let lock = JobLock::take(&self.storage).await?;
-        let file = JobFile::new(&self.name, self.recipe.clone(), self.passes.iter().map(|pass| pass.name.clone()).collect(), self.stages.clone());
+        let file =
+            JobFile::new(&self.name, self.recipe.clone(), self.passes.iter().map(|pass| pass.name.clone()).collect(), self.stages.clone());
         file.claim(&self.storage, options.intent).await?;
         let spill = tempfile::Builder::new()
             .prefix("trommel-")
             .tempdir_in(options.spill_folder.clone().unwrap_or_else(std::env::temp_dir))
             .map_err(|source| LedgerError::Io { place: "the folder for spill files".into(), source })?;
         let services = Arc::new(Services::new(self.storage.clone(), progress, spill.path().to_path_buf(), options.threads, cancel.clone()));
-        let settings = SessionSettings { partitions: options.threads, memory_bytes: options.memory_bytes, spill_folder: spill.path().to_path_buf() };
+        let settings =
+            SessionSettings { partitions: options.threads, memory_bytes: options.memory_bytes, spill_folder: spill.path().to_path_buf() };
         let fail = |source| JobError::Pass { pass: "plan".into(), message: "the session could not be made".into(), source };
         let context = session(&settings, Arc::clone(&services)).map_err(fail)?;
         let mut here = Here {
@@ -200,8 +202,13 @@ impl Job {
                 }
                 PassKind::Dedupe { by, order, against, .. } => {
                     let order: Vec<String> = order.iter().map(|(sql, desc)| format!("{sql}{}", if *desc { " desc" } else { "" })).collect();
-                    let keep = if order.is_empty() { "the first in input order".to_owned() } else { format!("the first by {}", order.join(", ")) };
-                    format!("  shuffle 128-bit keys of [{}], keep {keep}{}", by.join(", "), if against.is_empty() { String::new() } else { format!(", against {}", against.join(", ")) })
+                    let keep =
+                        if order.is_empty() { "the first in input order".to_owned() } else { format!("the first by {}", order.join(", ")) };
+                    format!(
+                        "  shuffle 128-bit keys of [{}], keep {keep}{}",
+                        by.join(", "),
+                        if against.is_empty() { String::new() } else { format!(", against {}", against.join(", ")) }
+                    )
                 }
                 PassKind::Table { shards } => format!("  take duplicates out; {}", end(shards.as_ref())),
                 PassKind::Fetch(fetch, spec) => format!(
@@ -256,7 +263,8 @@ impl Here<'_> {
                     inputs.insert(units::name_of(file), file);
                 }
                 if let Some((part, of)) = self.options.part {
-                    let mine: BTreeSet<String> = inputs.keys().enumerate().filter(|(at, _)| at % of == part).map(|(_, unit)| unit.clone()).collect();
+                    let mine: BTreeSet<String> =
+                        inputs.keys().enumerate().filter(|(at, _)| at % of == part).map(|(_, unit)| unit.clone()).collect();
                     inputs.retain(|unit, _| mine.contains(unit));
                 }
                 let folder = format!("_trommel/units/{}", pass.name);
@@ -299,14 +307,18 @@ impl Here<'_> {
             PassKind::Table { shards } => {
                 let config = self.chain(&format!("table {stages:?} {shards:?}"));
                 let lists = self.lists(&upstream).await?;
-                let identities: BTreeMap<String, String> = upstream.markers.keys().map(|unit| (unit.clone(), upstream.identity(unit, &lists))).collect();
+                let identities: BTreeMap<String, String> =
+                    upstream.markers.keys().map(|unit| (unit.clone(), upstream.identity(unit, &lists))).collect();
                 let pending = self.pending(&pass.name, &config, &identities).await?;
                 let mut ops = Vec::new();
                 if let Some((stage, folder)) = &upstream.lists {
                     ops.push(Step::Op(Op::Drops(Drops { stage: stage.clone(), folder: folder.clone(), reason: "duplicate".into() })));
                 }
                 ops.extend(pass.before.iter().map(Step::Stage));
-                let input = InputIdentity::Upstream { pass: upstream.pass.clone(), lists: upstream.lists.as_ref().map(|(_, folder)| folder.clone()) };
+                let input = InputIdentity::Upstream {
+                    pass: upstream.pass.clone(),
+                    lists: upstream.lists.as_ref().map(|(_, folder)| folder.clone()),
+                };
                 let write = Write { pass: pass.name.clone(), config, input, target: self.target(pass, shards.as_ref()) };
                 let folder = format!("_trommel/tables/{}", upstream.pass);
                 let schema = upstream.schema.clone().unwrap_or_else(|| Arc::new(Schema::empty()));
@@ -320,10 +332,18 @@ impl Here<'_> {
     }
 
     /// Packs and fetches, round after round, until nothing is left over.
-    async fn fetch(&mut self, pass: &Pass, fetch: &FetchPass, spec: &ShardSpec, upstream: Upstream, funnel: &mut Funnel) -> Result<Upstream, JobError> {
+    async fn fetch(
+        &mut self,
+        pass: &Pass,
+        fetch: &FetchPass,
+        spec: &ShardSpec,
+        upstream: Upstream,
+        funnel: &mut Funnel,
+    ) -> Result<Upstream, JobError> {
         let stages: Vec<String> = pass.before.iter().map(StreamStage::text).collect();
         let schema = upstream.schema.clone().unwrap_or_else(|| Arc::new(Schema::empty()));
-        let mut files: Vec<String> = upstream.markers.keys().map(|unit| format!("_trommel/tables/{}/{unit}.parquet", upstream.pass)).collect();
+        let mut files: Vec<String> =
+            upstream.markers.keys().map(|unit| format!("_trommel/tables/{}/{unit}.parquet", upstream.pass)).collect();
         let mut identity = self.global_identity(&upstream, &[]).await?;
         let mut first_unit = 0;
         let mut counts = Counts::default();
@@ -334,7 +354,13 @@ impl Here<'_> {
         for round in 0.. {
             let name = if round == 0 { pass.name.clone() } else { format!("{}-round-{round}", pass.name) };
             let last_round = round + 1 >= fetch.rounds.max(1);
-            let config = self.chain(&format!("fetch {:?} {} {:?} {stages:?} {} {last_round}", fetch.fetch, fetch.unit_rows, fetch.host_rows, serde_json::to_string(spec).unwrap_or_default()));
+            let config = self.chain(&format!(
+                "fetch {:?} {} {:?} {stages:?} {} {last_round}",
+                fetch.fetch,
+                fetch.unit_rows,
+                fetch.host_rows,
+                serde_json::to_string(spec).unwrap_or_default()
+            ));
             let packed = format!("{name}-units");
             let pack = Pack { unit_rows: fetch.unit_rows, host_rows: fetch.host_rows, first_unit, digits: fetch.digits };
             self.pack(pass, &packed, &files, &schema, pack, &config, &identity).await?;
@@ -376,7 +402,16 @@ impl Here<'_> {
 
     /// Cuts tables into work units; redone whole unless its one marker fits.
     #[allow(clippy::too_many_arguments, reason = "one call site, all of one pass")]
-    async fn pack(&mut self, pass: &Pass, name: &str, files: &[String], schema: &SchemaRef, pack: Pack, config: &str, identity: &str) -> Result<(), JobError> {
+    async fn pack(
+        &mut self,
+        pass: &Pass,
+        name: &str,
+        files: &[String],
+        schema: &SchemaRef,
+        pack: Pack,
+        config: &str,
+        identity: &str,
+    ) -> Result<(), JobError> {
         let known = Marker::read(self.storage(), name, "all").await?;
         let config = short_hash(format!("{config} {pack:?}").as_bytes());
         if let Some(marker) = &known
@@ -391,7 +426,7 @@ impl Here<'_> {
             return Ok(());
         }
         let fail = |source| self.error(&pass.name, source);
-        let rows = self.scan(files, schema, self.settings.partitions).map_err(fail)?;
+        let rows = self.scan(files, schema).map_err(fail)?;
         let mut columns: Vec<Expr> = schema.fields().iter().map(|field| ident(field.name().as_str())).collect();
         if pack.host_rows.is_some() {
             let host = self.function("host_key").map_err(fail)?;
@@ -404,7 +439,15 @@ impl Here<'_> {
             .and_then(|plan| StageNode::plan(plan, Op::Pack(pack)))
             .and_then(|plan| {
                 let target = Target::Table { folder: format!("_trommel/tables/{name}") };
-                StageNode::plan(plan, Op::Write(Box::new(Write { pass: name.to_owned(), config: config.clone(), input: InputIdentity::Fixed(identity.to_owned()), target })))
+                StageNode::plan(
+                    plan,
+                    Op::Write(Box::new(Write {
+                        pass: name.to_owned(),
+                        config: config.clone(),
+                        input: InputIdentity::Fixed(identity.to_owned()),
+                        target,
+                    })),
+                )
             })
             .map_err(fail)?;
         let line = ProgressLine::start(&self.services.progress, name, 0, self.options.quiet);
@@ -469,21 +512,33 @@ impl Here<'_> {
         self.mark(&pass.name, config, identity, outputs, counts).await
     }
 
-    async fn dedupe_plan(&self, files: &[String], schema: &SchemaRef, by: &[String], order: &[(String, bool)], against: &[String]) -> Result<LogicalPlan, DataFusionError> {
+    async fn dedupe_plan(
+        &self,
+        files: &[String],
+        schema: &SchemaRef,
+        by: &[String],
+        order: &[(String, bool)],
+        against: &[String],
+    ) -> Result<LogicalPlan, DataFusionError> {
         let key = self.function("row_key")?.call(by.iter().map(|name| ident(name.as_str())).collect()).alias(KEY);
         let uid = if schema.field_with_name(UID).is_ok() { ident(UID) } else { ident("_uid") };
         let mut columns = vec![ident(UNIT), ident(ROW), uid.alias(UID), key.clone()];
         let directions: String = order.iter().map(|(_, descending)| if *descending { 'd' } else { 'a' }).collect();
-        let rows = self.scan(files, schema, self.settings.partitions)?;
+        let rows = self.scan(files, schema)?;
         if !order.is_empty() {
             let exprs = order.iter().map(|(sql, _)| self.context.parse_sql_expr(sql, rows.schema())).collect::<Result<Vec<_>, _>>()?;
             columns.push(functions::order_key(&directions).call(exprs).alias(ORDER));
         }
         let mut plan = LogicalPlanBuilder::from(rows).filter(ident(ROW).not_eq(lit(CONTROL_ROW)))?.project(columns)?;
         if !against.is_empty() {
-            let earlier = self.context.read_parquet(against.to_vec(), datafusion::prelude::ParquetReadOptions::default()).await?.into_unoptimized_plan();
+            let earlier = self
+                .context
+                .read_parquet(against.to_vec(), datafusion::prelude::ParquetReadOptions::default())
+                .await?
+                .into_unoptimized_plan();
             // The empty unit stands for rows of earlier outputs: they win, and are never listed.
-            let mut columns = vec![lit("").alias(UNIT), lit(0_i64).alias(ROW), cast(col(UID), arrow::datatypes::DataType::Utf8).alias(UID), key];
+            let mut columns =
+                vec![lit("").alias(UNIT), lit(0_i64).alias(ROW), cast(col(UID), arrow::datatypes::DataType::Utf8).alias(UID), key];
             if !order.is_empty() {
                 columns.push(lit(Vec::<u8>::new()).alias(ORDER));
             }
@@ -495,12 +550,21 @@ impl Here<'_> {
 
     /// Runs the pending units of a pass, some thousands in one plan. Returns the columns of what it writes.
     #[allow(clippy::too_many_arguments, reason = "what a pass over units consists of")]
-    async fn run_units(&mut self, pass: &Pass, folder: &str, schema: &SchemaRef, pending: &[String], steps: &[Step<'_>], write: &Write, at_once: usize) -> Result<SchemaRef, JobError> {
+    async fn run_units(
+        &mut self,
+        pass: &Pass,
+        folder: &str,
+        schema: &SchemaRef,
+        pending: &[String],
+        steps: &[Step<'_>],
+        write: &Write,
+        at_once: usize,
+    ) -> Result<SchemaRef, JobError> {
         let fail = |source| self.error(&pass.name, source);
         let build = |units: &[String]| -> Result<(SessionContext, LogicalPlan, SchemaRef), DataFusionError> {
             let files: Vec<String> = units.iter().map(|unit| format!("{folder}/{unit}.parquet")).collect();
             let context = self.context_for(units.len().max(1))?;
-            let mut plan = self.scan(&files, schema, units.len())?;
+            let mut plan = self.scan(&files, schema)?;
             for step in steps {
                 plan = step.plan(&context, plan)?;
             }
@@ -549,14 +613,16 @@ impl Here<'_> {
     }
 
     /// Scans tables of the job's output by name; with as many partitions as files, one file each, in this order.
-    fn scan(&self, files: &[String], schema: &SchemaRef, partitions: usize) -> Result<LogicalPlan, DataFusionError> {
+    fn scan(&self, files: &[String], schema: &SchemaRef) -> Result<LogicalPlan, DataFusionError> {
         let urls = files.iter().map(|name| ListingTableUrl::parse(self.storage().uri_of(name))).collect::<Result<Vec<_>, _>>()?;
         let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension("");
         let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(Arc::clone(schema));
         let table = ListingTable::try_new(config)?;
         LogicalPlanBuilder::scan("rows", datafusion::datasource::provider_as_source(Arc::new(table)), None)?
             // Bare names from here on: the stages know columns, not tables.
-            .project(schema.fields().iter().map(|field| col(datafusion::common::Column::new(Some("rows"), field.name())).alias(field.name())))?
+            .project(
+                schema.fields().iter().map(|field| col(datafusion::common::Column::new(Some("rows"), field.name())).alias(field.name())),
+            )?
             .build()
     }
 
@@ -630,13 +696,26 @@ impl Here<'_> {
         for pattern in against {
             match trommel_shards::source::expand(pattern).await {
                 Ok(files) => files.iter().for_each(|file| text.push_str(&format!("{}\n", file.identity()))),
-                Err(e) => return Err(JobError::Pass { pass: "dedupe".into(), message: e.to_string(), source: DataFusionError::External(Box::new(e)) }),
+                Err(e) => {
+                    return Err(JobError::Pass {
+                        pass: "dedupe".into(),
+                        message: e.to_string(),
+                        source: DataFusionError::External(Box::new(e)),
+                    });
+                }
             }
         }
         Ok(short_hash(text.as_bytes()))
     }
 
-    async fn mark(&self, pass: &str, config: &str, input: &str, outputs: BTreeMap<String, marker::Output>, counts: Counts) -> Result<(), JobError> {
+    async fn mark(
+        &self,
+        pass: &str,
+        config: &str,
+        input: &str,
+        outputs: BTreeMap<String, marker::Output>,
+        counts: Counts,
+    ) -> Result<(), JobError> {
         let marker = Marker {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: config.to_owned(),

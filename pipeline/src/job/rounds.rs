@@ -59,7 +59,8 @@ pub(super) async fn put_back_failed(storage: &Storage, pass: &str, spec: &ShardS
     let mut total = 0;
     for (pass, unit, mut marker) in shards {
         let Some(lost) = marker.counts.lost.get(&spec.fetch_stage) else { continue };
-        let again: BTreeMap<String, u64> = lost.iter().filter(|(code, _)| is_transient(code)).map(|(code, count)| (code.clone(), *count)).collect();
+        let again: BTreeMap<String, u64> =
+            lost.iter().filter(|(code, _)| is_transient(code)).map(|(code, count)| (code.clone(), *count)).collect();
         if again.is_empty() {
             continue;
         }
@@ -81,7 +82,14 @@ pub(super) async fn put_back_failed(storage: &Storage, pass: &str, spec: &ShardS
 
 type Output = trommel_shards::marker::Output;
 
-async fn split_table(storage: &Storage, table: &str, bytes: bytes::Bytes, folder: &str, unit: &str, spec: &ShardSpec) -> Result<Option<(Output, Output, u64)>, JobError> {
+async fn split_table(
+    storage: &Storage,
+    table: &str,
+    bytes: bytes::Bytes,
+    folder: &str,
+    unit: &str,
+    spec: &ShardSpec,
+) -> Result<Option<(Output, Output, u64)>, JobError> {
     let parquet = |source: parquet::errors::ParquetError| TableError::Parquet { place: storage.uri_of(table), source };
     let arrow = |source: arrow::error::ArrowError| TableError::Parquet { place: storage.uri_of(table), source: source.into() };
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(parquet)?;
@@ -91,7 +99,8 @@ async fn split_table(storage: &Storage, table: &str, bytes: bytes::Bytes, folder
     let mut count = 0;
     for batch in builder.build().map_err(parquet)? {
         let batch = batch.map_err(arrow)?;
-        let Some(codes) = batch.column_by_name(ERROR_CODE).and_then(|column| arrow::array::AsArray::as_string_opt::<i32>(column).cloned()) else {
+        let Some(codes) = batch.column_by_name(ERROR_CODE).and_then(|column| arrow::array::AsArray::as_string_opt::<i32>(column).cloned())
+        else {
             return Ok(None);
         };
         let again: BooleanArray = (0..batch.num_rows()).map(|row| Some(codes.is_valid(row) && is_transient(codes.value(row)))).collect();
@@ -102,7 +111,9 @@ async fn split_table(storage: &Storage, table: &str, bytes: bytes::Bytes, folder
             count += rows.num_rows() as u64;
             let writer = match &mut taken {
                 Some(writer) => writer,
-                None => taken.insert(TableWriter::create(storage, &format!("{folder}/{unit}.parquet"), rows.schema(), ROW_GROUP_ROWS).await?),
+                None => {
+                    taken.insert(TableWriter::create(storage, &format!("{folder}/{unit}.parquet"), rows.schema(), ROW_GROUP_ROWS).await?)
+                }
             };
             writer.write(&rows).await?;
         }
@@ -121,7 +132,11 @@ fn as_input(rows: &RecordBatch, unit: &str, first: u64, spec: &ShardSpec) -> Res
     for name in &spec.input_columns {
         let (data_type, nullable, column): (_, _, arrow::array::ArrayRef) = match name.as_str() {
             UNIT => (arrow::datatypes::DataType::Utf8, false, Arc::new(StringArray::from_iter_values(std::iter::repeat_n(unit, count)))),
-            ROW => (arrow::datatypes::DataType::Int64, false, Arc::new(Int64Array::from_iter_values(first as i64..(first as i64 + count as i64)))),
+            ROW => (
+                arrow::datatypes::DataType::Int64,
+                false,
+                Arc::new(Int64Array::from_iter_values(first as i64..(first as i64 + count as i64))),
+            ),
             EXCLUDED | REASON | VALUE => (arrow::datatypes::DataType::Utf8, true, new_null_array(&arrow::datatypes::DataType::Utf8, count)),
             other => match rows.column_by_name(other) {
                 Some(column) => (column.data_type().clone(), true, Arc::clone(column)),

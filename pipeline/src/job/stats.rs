@@ -53,7 +53,9 @@ pub async fn read_stats(dir: &str) -> Result<JobStats, JobError> {
         return Err(LedgerError::Unreadable { place: dir.to_owned(), message: "there is no such folder".into() }.into());
     }
     let storage = Storage::open(dir)?;
-    let file = JobFile::read(&storage).await?.ok_or_else(|| LedgerError::Unreadable { place: dir.to_owned(), message: "no job has written here".into() })?;
+    let file = JobFile::read(&storage)
+        .await?
+        .ok_or_else(|| LedgerError::Unreadable { place: dir.to_owned(), message: "no job has written here".into() })?;
     let running = match JobLock::take(&storage).await {
         Ok(lock) => {
             lock.release().await;
@@ -74,7 +76,8 @@ pub async fn read_stats(dir: &str) -> Result<JobStats, JobError> {
     for pass in names {
         let markers = Marker::read_all(&storage, &pass).await?;
         let mut counts = Counts::default();
-        let mut stats = PassStats { pass, units: markers.len(), rows: 0, kept: 0, lost: BTreeMap::new(), bytes: 0, unit_ms: 0, own: BTreeMap::new() };
+        let mut stats =
+            PassStats { pass, units: markers.len(), rows: 0, kept: 0, lost: BTreeMap::new(), bytes: 0, unit_ms: 0, own: BTreeMap::new() };
         for marker in markers.values() {
             counts.add(&marker.counts);
             stats.bytes += marker.outputs.values().map(|output| output.bytes).sum::<u64>();

@@ -29,7 +29,8 @@ pub(super) fn name_of(file: &SourceFile) -> String {
 pub(super) async fn write(storage: &Storage, folder: &str, file: &SourceFile) -> Result<(), TableError> {
     let unit = name_of(file);
     let mut table = TableWriter::create(storage, &format!("{folder}/{unit}.parquet"), schema(), ROW_GROUP_ROWS).await?;
-    let columns: Vec<ArrayRef> = [unit, file.uri.clone(), file.identity()].map(|value| Arc::new(StringArray::from(vec![value])) as ArrayRef).to_vec();
+    let columns: Vec<ArrayRef> =
+        [unit, file.uri.clone(), file.identity()].map(|value| Arc::new(StringArray::from(vec![value])) as ArrayRef).to_vec();
     let batch = RecordBatch::try_new(schema(), columns).map_err(|e| TableError::Parquet { place: file.uri.clone(), source: e.into() })?;
     table.write(&batch).await?;
     table.finish().await.map(|_| ())

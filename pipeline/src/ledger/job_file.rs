@@ -41,7 +41,9 @@ pub enum LedgerError {
         ours: String,
     },
     /// The folder was written by another layout of the program.
-    #[error("`{place}` was written with layout {theirs}, this program writes layout {LAYOUT}: choose another output, or start over with --fresh")]
+    #[error(
+        "`{place}` was written with layout {theirs}, this program writes layout {LAYOUT}: choose another output, or start over with --fresh"
+    )]
     OtherLayout {
         /// The output.
         place: String,
@@ -108,7 +110,9 @@ impl JobFile {
     /// When it cannot be read or parsed.
     pub async fn read(storage: &Storage) -> Result<Option<Self>, LedgerError> {
         let Some(bytes) = storage.get(NAME).await? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| LedgerError::Unreadable { place: storage.uri().to_owned(), message: e.to_string() })
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|e| LedgerError::Unreadable { place: storage.uri().to_owned(), message: e.to_string() })
     }
 
     /// Claims an output for this job: refuses a folder that holds anything else, clears it for [`Intent::Fresh`].
@@ -133,7 +137,9 @@ impl JobFile {
                 clear(storage).await?;
             }
             Some(known) if known.layout != LAYOUT => return Err(LedgerError::OtherLayout { place: place(), theirs: known.layout }),
-            Some(known) if known.job != self.job => return Err(LedgerError::OtherJob { place: place(), theirs: known.job, ours: self.job.clone() }),
+            Some(known) if known.job != self.job => {
+                return Err(LedgerError::OtherJob { place: place(), theirs: known.job, ours: self.job.clone() });
+            }
             Some(_) => {}
         }
         storage.sweep_temporaries()?;

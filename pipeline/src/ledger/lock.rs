@@ -101,4 +101,3 @@ impl Drop for JobLock {
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs())
 }
-

@@ -49,12 +49,7 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn new(status: u16, media_type: &str, body: impl Into<Bytes>) -> Self {
         let headers = vec![("Content-Type", media_type.to_owned())];
-        Self {
-            status,
-            headers,
-            body: body.into(),
-            manner: Manner::Plain,
-        }
+        Self { status, headers, body: body.into(), manner: Manner::Plain }
     }
 
     pub(crate) fn text(status: u16, body: &'static str) -> Self {
@@ -122,11 +117,7 @@ static GZIP_BOMB: LazyLock<Bytes> = LazyLock::new(|| {
 impl MiniWeb {
     /// Finds what `path` on the host number `host` is.
     pub(crate) fn target(&self, host: u64, path: &str) -> Target {
-        let number = || {
-            self.slot_number(path)
-                .map(|n| Box::new(self.slot(n)))
-                .filter(|slot| slot.host.index == host)
-        };
+        let number = || self.slot_number(path).map(|n| Box::new(self.slot(n))).filter(|slot| slot.host.index == host);
         match path {
             "/robots.txt" => return Target::Robots,
             "/.well-known/tdmrep.json" => return Target::Tdm,
@@ -143,12 +134,8 @@ impl MiniWeb {
             return side.map_or(Target::Nothing, |(side, k)| Target::Bench(side, k));
         }
         if let Some(name) = path.strip_prefix("/pages/") {
-            let index = name
-                .split('?')
-                .next()
-                .and_then(|name| name.strip_suffix(".html")?.parse().ok());
-            let index = index
-                .filter(|index| *index < self.config.pages && self.page_host(*index).index == host);
+            let index = name.split('?').next().and_then(|name| name.strip_suffix(".html")?.parse().ok());
+            let index = index.filter(|index| *index < self.config.pages && self.page_host(*index).index == host);
             return index.map_or(Target::Nothing, Target::Page);
         }
         if path.starts_with("/final/") {
@@ -161,8 +148,7 @@ impl MiniWeb {
                 _ => Target::Nothing,
             };
         }
-        self.slot_at(host, path)
-            .map_or(Target::Nothing, |slot| Target::Slot(Box::new(slot)))
+        self.slot_at(host, path).map_or(Target::Nothing, |slot| Target::Slot(Box::new(slot)))
     }
 
     /// The answer to the request number `attempt` (from 0) for `target` on `host`. May paint, which takes some ten
@@ -184,17 +170,8 @@ impl MiniWeb {
             Target::Page(index) => {
                 let page = self.page(*index).to_document();
                 // The length is written by the server, as for every answer.
-                let headers = page
-                    .headers
-                    .into_iter()
-                    .filter(|(name, _)| *name != "Content-Length")
-                    .collect();
-                Answer {
-                    status: 200,
-                    headers,
-                    body: page.html.into(),
-                    manner: Manner::Plain,
-                }
+                let headers = page.headers.into_iter().filter(|(name, _)| *name != "Content-Length").collect();
+                Answer { status: 200, headers, body: page.html.into(), manner: Manner::Plain }
             }
             Target::Asset(path) => opted(host, self.asset_answer(host, path)),
             Target::Bench(side, k) => Answer::new(200, "image/jpeg", self.bench.get(*side, *k)),
@@ -223,9 +200,7 @@ impl MiniWeb {
     fn file(&self, slot: &Slot) -> Option<Bytes> {
         // A repeated picture has the bytes of the first, and shares its place in the cache.
         let key = match slot.earlier {
-            Some((super::truth::Repeat::SameBytes | super::truth::Repeat::SameUrl, origin)) => {
-                origin
-            }
+            Some((super::truth::Repeat::SameBytes | super::truth::Repeat::SameUrl, origin)) => origin,
             _ => slot.number,
         };
         if let Some(file) = self.cache.get(key) {
@@ -239,15 +214,10 @@ impl MiniWeb {
     /// The answer, if it can be had without painting.
     pub(crate) fn ready(&self, host: Host, target: &Target) -> Option<Answer> {
         match target {
-            Target::Bench(side, k) if host.policy != Policy::Stalling => {
-                Some(Answer::new(200, "image/jpeg", self.bench.ready(*side, *k)?))
-            }
+            Target::Bench(side, k) if host.policy != Policy::Stalling => Some(Answer::new(200, "image/jpeg", self.bench.ready(*side, *k)?)),
             Target::Slot(slot) if slot.hostile.is_none() && slot.earlier.is_none() => {
                 let file = self.cache.get(slot.number)?;
-                Some(opted(
-                    host,
-                    Answer::new(200, slot.look.format.media_type(), file),
-                ))
+                Some(opted(host, Answer::new(200, slot.look.format.media_type(), file)))
             }
             Target::Robots | Target::Tdm | Target::Nothing => Some(self.answer(host, target, 0)),
             _ => None,
@@ -257,10 +227,7 @@ impl MiniWeb {
     fn asset_answer(&self, host: Host, path: &str) -> Answer {
         if path == LOGO {
             let scene = Scene::nth(self.config.seed ^ 0x1060, host.index);
-            return encode(&scene, &LOGO_LOOK).map_or_else(
-                |_| Answer::not_found(),
-                |logo| Answer::new(200, "image/png", logo),
-            );
+            return encode(&scene, &LOGO_LOOK).map_or_else(|_| Answer::not_found(), |logo| Answer::new(200, "image/png", logo));
         }
         /// GIF89a, one transparent pixel: the smallest picture there is, and a tracker's favourite.
         const DOT: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x01D\0;";
@@ -279,17 +246,13 @@ impl MiniWeb {
             Hostile::TooManyRequests => Answer::text(429, "slow down\n").with("Retry-After", "1"),
             Hostile::ServerError => Answer::text(500, "out of order\n"),
             Hostile::Unavailable => Answer::text(503, "busy\n").with("Retry-After", "1"),
-            Hostile::BusyOnce if attempt == 0 => {
-                Answer::text(429, "slow down\n").with("Retry-After", "1")
-            }
+            Hostile::BusyOnce if attempt == 0 => Answer::text(429, "slow down\n").with("Retry-After", "1"),
             Hostile::FlakyOnce if attempt == 0 => Answer::text(503, "busy\n"),
             Hostile::RedirectOnce => Answer::redirect(301, format!("/final/{n}.jpg")),
             Hostile::RedirectChain => Answer::redirect(302, hop(2)),
             Hostile::RedirectLoop => Answer::redirect(302, hop(0)),
             Hostile::RedirectPrivate => Answer::redirect(302, format!("http://10.0.0.1/{n}.jpg")),
-            Hostile::RedirectMetadata => {
-                Answer::redirect(302, "http://169.254.169.254/latest/meta-data/".to_owned())
-            }
+            Hostile::RedirectMetadata => Answer::redirect(302, "http://169.254.169.254/latest/meta-data/".to_owned()),
             Hostile::RedirectFile => Answer::redirect(302, "file:///etc/passwd".to_owned()),
             Hostile::RedirectNowhere => Answer::text(302, "nowhere\n"),
             Hostile::HtmlInstead => {
@@ -301,20 +264,14 @@ impl MiniWeb {
                 let mut noise = Draw::new(self.config.seed, "corrupt", n);
                 let head = full().slice(..full().len().min(20));
                 let rest = (0..500).flat_map(|_| noise.next().to_le_bytes());
-                Answer::new(
-                    200,
-                    "image/jpeg",
-                    head.iter().copied().chain(rest).collect::<Vec<u8>>(),
-                )
+                Answer::new(200, "image/jpeg", head.iter().copied().chain(rest).collect::<Vec<u8>>())
             }
             Hostile::Truncated => {
                 let full = full();
                 Answer::new(200, "image/jpeg", full.slice(..full.len() / 2))
             }
             Hostile::PixelBomb => Answer::new(200, "image/png", pixel_bomb()),
-            Hostile::GzipBomb => {
-                Answer::new(200, "image/jpeg", GZIP_BOMB.clone()).with("Content-Encoding", "gzip")
-            }
+            Hostile::GzipBomb => Answer::new(200, "image/jpeg", GZIP_BOMB.clone()).with("Content-Encoding", "gzip"),
             Hostile::Endless => good().sent(Manner::Endless),
             Hostile::Drip => good().sent(Manner::Drip),
             Hostile::Stall | Hostile::StallingHost => good().sent(Manner::Silence),
@@ -330,13 +287,9 @@ impl MiniWeb {
                 answer.sent(Manner::LengthOf(length))
             }
             Hostile::HangUp => good().sent(Manner::HangUp),
-            Hostile::HeaderFlood => {
-                (0..2000).fold(good(), |answer, k| answer.with("X-Flood", k.to_string()))
-            }
+            Hostile::HeaderFlood => (0..2000).fold(good(), |answer, k| answer.with("X-Flood", k.to_string())),
             Hostile::WrongType => Answer::new(200, "text/plain", full()),
-            Hostile::OptedOut | Hostile::OptedOutForOthers => {
-                good().with("X-Robots-Tag", hostile.robots_tag(n).unwrap_or_default())
-            }
+            Hostile::OptedOut | Hostile::OptedOutForOthers => good().with("X-Robots-Tag", hostile.robots_tag(n).unwrap_or_default()),
             Hostile::BusyOnce
             | Hostile::FlakyOnce
             | Hostile::LinkPrivate
@@ -364,9 +317,6 @@ mod tests {
     fn the_gzip_bomb_is_a_thousand_times_what_it_weighs() {
         assert!(GZIP_BOMB.len() < 100_000, "{}", GZIP_BOMB.len());
         let mut reader = flate2::read::GzDecoder::new(&GZIP_BOMB[..]);
-        assert_eq!(
-            std::io::copy(&mut reader, &mut std::io::sink()).unwrap(),
-            64 << 20
-        );
+        assert_eq!(std::io::copy(&mut reader, &mut std::io::sink()).unwrap(), 64 << 20);
     }
 }

@@ -46,10 +46,7 @@ pub(crate) struct BenchPool {
 
 impl Default for BenchPool {
     fn default() -> Self {
-        Self {
-            small: [const { OnceLock::new() }; POOL as usize],
-            large: [const { OnceLock::new() }; POOL as usize],
-        }
+        Self { small: [const { OnceLock::new() }; POOL as usize], large: [const { OnceLock::new() }; POOL as usize] }
     }
 }
 
@@ -72,15 +69,8 @@ impl BenchPool {
         let make = || {
             let (width, height) = (side.pixels(), side.pixels() * 3 / 4);
             // From here the grain makes a file of the size of a photograph: 60 to 200 kB.
-            let look = Look {
-                format: Format::Jpeg,
-                width,
-                height,
-                quality: if side == Side::Small { 93 } else { 90 },
-            };
-            encode(&Scene::nth(0xBE, k % POOL), &look)
-                .map(Bytes::from)
-                .unwrap_or_default()
+            let look = Look { format: Format::Jpeg, width, height, quality: if side == Side::Small { 93 } else { 90 } };
+            encode(&Scene::nth(0xBE, k % POOL), &look).map(Bytes::from).unwrap_or_default()
         };
         self.cell(side, k).get_or_init(make).clone()
     }
@@ -96,11 +86,7 @@ mod tests {
         for side in [Side::Small, Side::Large] {
             for k in 0..4 {
                 let bytes = pool.get(side, k);
-                assert!(
-                    (50_000..250_000).contains(&bytes.len()),
-                    "{side:?} {k}: {}",
-                    bytes.len()
-                );
+                assert!((50_000..250_000).contains(&bytes.len()), "{side:?} {k}: {}", bytes.len());
                 assert_eq!(pool.ready(side, k + POOL), Some(bytes));
             }
         }

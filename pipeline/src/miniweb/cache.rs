@@ -22,10 +22,7 @@ struct Inner {
 
 impl Cache {
     pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            inner: Mutex::default(),
-        }
+        Self { limit, inner: Mutex::default() }
     }
 
     pub(crate) fn get(&self, key: u64) -> Option<Bytes> {
@@ -73,10 +70,7 @@ mod tests {
         cache.put(2, file(2));
         assert_eq!(cache.get(1), Some(file(1)));
         cache.put(3, file(3));
-        assert_eq!(
-            (cache.get(1), cache.get(2), cache.get(3)),
-            (Some(file(1)), None, Some(file(3)))
-        );
+        assert_eq!((cache.get(1), cache.get(2), cache.get(3)), (Some(file(1)), None, Some(file(3))));
         cache.put(4, Bytes::from(vec![0; 11]));
         assert_eq!(cache.get(4), None);
         assert!(cache.get(1).is_some());

@@ -8,12 +8,7 @@ use super::page::{LOGO, Markup, Page, PageImage};
 use super::truth::{Candidate, Expected, Fate, Repeat};
 
 /// The size of every host's logo.
-pub(crate) const LOGO_LOOK: Look = Look {
-    format: Format::Png,
-    width: 120,
-    height: 40,
-    quality: 0,
-};
+pub(crate) const LOGO_LOOK: Look = Look { format: Format::Png, width: 120, height: 40, quality: 0 };
 
 impl MiniWeb {
     /// All candidates in page order, logos and stand-ins included. It walks the whole web, since what repeats depends on
@@ -31,10 +26,7 @@ impl MiniWeb {
     }
 
     fn candidate(&self, page: &Page, image: &PageImage, seen: &mut HashSet<String>) -> Candidate {
-        let is_new = image
-            .url
-            .as_ref()
-            .is_none_or(|url| seen.insert(url.clone()));
+        let is_new = image.url.as_ref().is_none_or(|url| seen.insert(url.clone()));
         let repeat = match &image.slot {
             _ if !is_new => Repeat::SameUrl,
             Some(slot) => slot.earlier.map_or(Repeat::First, |(repeat, _)| repeat),
@@ -83,10 +75,7 @@ impl PageImage {
     /// Whether the link leads off the web, so that there is no file behind it.
     fn has_bad_link(&self) -> bool {
         match &self.slot {
-            Some(slot) => slot
-                .hostile
-                .and_then(|hostile| hostile.link(slot.number))
-                .is_some(),
+            Some(slot) => slot.hostile.and_then(|hostile| hostile.link(slot.number)).is_some(),
             None => self.url.is_none(),
         }
     }
@@ -98,13 +87,7 @@ mod tests {
     use super::*;
 
     fn web() -> MiniWeb {
-        MiniWeb::new(MiniWebConfig {
-            pages: 400,
-            hostile: 0.1,
-            refusing: 0.3,
-            slow: 0.1,
-            ..MiniWebConfig::default()
-        })
+        MiniWeb::new(MiniWebConfig { pages: 400, hostile: 0.1, refusing: 0.3, slow: 0.1, ..MiniWebConfig::default() })
     }
 
     #[test]
@@ -129,12 +112,7 @@ mod tests {
             Fate::NotAnImage,
             Fate::TruncatedImage,
         ] {
-            assert!(
-                truth
-                    .iter()
-                    .any(|candidate| candidate.expected.fate == fate),
-                "{fate:?}"
-            );
+            assert!(truth.iter().any(|candidate| candidate.expected.fate == fate), "{fate:?}");
         }
     }
 
@@ -143,28 +121,17 @@ mod tests {
         let mut seen = HashSet::new();
         for candidate in web().truth() {
             if let Some(url) = candidate.url {
-                assert_eq!(
-                    !seen.insert(url),
-                    candidate.expected.repeat == Repeat::SameUrl
-                );
+                assert_eq!(!seen.insert(url), candidate.expected.repeat == Repeat::SameUrl);
             }
         }
     }
 
     #[test]
     fn a_web_without_hostility_and_refusal_loses_only_what_is_no_picture() {
-        let web = MiniWeb::new(MiniWebConfig {
-            hostile: 0.0,
-            refusing: 0.0,
-            slow: 0.0,
-            ..MiniWebConfig::default()
-        });
+        let web = MiniWeb::new(MiniWebConfig { hostile: 0.0, refusing: 0.0, slow: 0.0, ..MiniWebConfig::default() });
         for candidate in web.truth() {
             let fate = candidate.expected.fate;
-            let svg = candidate
-                .expected
-                .look
-                .is_some_and(|look| look.format == Format::Svg);
+            let svg = candidate.expected.look.is_some_and(|look| look.format == Format::Svg);
             let data = candidate.url.is_none();
             assert_eq!(fate.is_ok(), !svg && !data, "{candidate:?}");
         }

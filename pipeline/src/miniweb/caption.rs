@@ -53,16 +53,7 @@ pub struct Caption {
     pub lang: Option<Lang>,
 }
 
-const BOILERPLATE: [&str; 8] = [
-    "image",
-    "logo",
-    "photo",
-    "untitled",
-    "banner",
-    "thumbnail",
-    "placeholder",
-    "picture 1",
-];
+const BOILERPLATE: [&str; 8] = ["image", "logo", "photo", "untitled", "banner", "thumbnail", "placeholder", "picture 1"];
 
 impl Caption {
     pub(crate) fn draw(draw: &mut Draw, scene: &Scene, lang: Lang) -> Self {
@@ -95,8 +86,7 @@ impl Caption {
             }),
             CaptionKind::Repeated => Some(draw.pick(&lang.words().repeated).to_owned()),
         };
-        let lang =
-            (!matches!(kind, CaptionKind::Missing | CaptionKind::Boilerplate)).then_some(lang);
+        let lang = (!matches!(kind, CaptionKind::Missing | CaptionKind::Boilerplate)).then_some(lang);
         Self { kind, text, lang }
     }
 }
@@ -114,18 +104,11 @@ pub fn describe_briefly(scene: &Scene, lang: Lang) -> String {
 fn fill(template: &str, scene: &Scene, lang: Lang) -> String {
     let words = lang.words();
     let at = |all: &[Shape], wanted: Shape| all.iter().position(|s| *s == wanted).unwrap_or(0);
-    let colour =
-        |wanted: Colour| words.colours[Colour::ALL.iter().position(|c| *c == wanted).unwrap_or(0)];
+    let colour = |wanted: Colour| words.colours[Colour::ALL.iter().position(|c| *c == wanted).unwrap_or(0)];
     let count = usize::from(scene.count.clamp(1, 3)) - 1;
     let size = words.sizes[usize::from(scene.size == Size::Large)];
-    let position = words.positions[Position::ALL
-        .iter()
-        .position(|p| *p == scene.position)
-        .unwrap_or(0)];
-    let texture = words.textures[Texture::ALL
-        .iter()
-        .position(|t| *t == scene.texture)
-        .unwrap_or(0)];
+    let position = words.positions[Position::ALL.iter().position(|p| *p == scene.position).unwrap_or(0)];
+    let texture = words.textures[Texture::ALL.iter().position(|t| *t == scene.texture).unwrap_or(0)];
     let text = template
         .replace("{n}", words.counts[count])
         .replace("{w}", words.shapes[at(&Shape::ALL, scene.shape)][count])
@@ -135,11 +118,7 @@ fn fill(template: &str, scene: &Scene, lang: Lang) -> String {
         .replace("{p}", position)
         .replace("{t}", texture);
     // Only English has an article that depends on the next sound.
-    let text = if lang == Lang::En {
-        format!(" {text}").replace(" a orange", " an orange")
-    } else {
-        text
-    };
+    let text = if lang == Lang::En { format!(" {text}").replace(" a orange", " an orange") } else { text };
     capitalise(text.trim_start())
 }
 
@@ -171,25 +150,10 @@ mod tests {
     #[test]
     fn a_caption_says_what_the_scene_shows() {
         let text = describe(&scene(), Lang::En, 0);
-        assert_eq!(
-            text,
-            "Two small red circles on a blue background, on the left of the picture"
-        );
-        let one = Scene {
-            count: 1,
-            size: Size::Large,
-            colour: Colour::Orange,
-            ..scene()
-        };
-        assert!(
-            describe(&one, Lang::En, 2).contains("an orange circle"),
-            "{}",
-            describe(&one, Lang::En, 2)
-        );
-        assert_eq!(
-            describe_briefly(&scene(), Lang::Fr),
-            "Deux cercles de couleur rouge"
-        );
+        assert_eq!(text, "Two small red circles on a blue background, on the left of the picture");
+        let one = Scene { count: 1, size: Size::Large, colour: Colour::Orange, ..scene() };
+        assert!(describe(&one, Lang::En, 2).contains("an orange circle"), "{}", describe(&one, Lang::En, 2));
+        assert_eq!(describe_briefly(&scene(), Lang::Fr), "Deux cercles de couleur rouge");
     }
 
     #[test]
@@ -200,10 +164,7 @@ mod tests {
                 let caption = Caption::draw(&mut Draw::new(0, "test", n), &scene, lang);
                 let long = describe(&scene, lang, n);
                 for text in [Some(long), caption.text].into_iter().flatten() {
-                    assert!(
-                        !text.contains(['{', '}', '<', '>', '&', '"', '\t', '\n']),
-                        "{text}"
-                    );
+                    assert!(!text.contains(['{', '}', '<', '>', '&', '"', '\t', '\n']), "{text}");
                 }
             }
         }
@@ -211,32 +172,15 @@ mod tests {
 
     #[test]
     fn a_wrong_caption_names_another_shape() {
-        let draws =
-            (0..2_000).map(|n| Caption::draw(&mut Draw::new(9, "test", n), &scene(), Lang::En));
-        let wrong: Vec<Caption> = draws
-            .filter(|caption| caption.kind == CaptionKind::Wrong)
-            .collect();
+        let draws = (0..2_000).map(|n| Caption::draw(&mut Draw::new(9, "test", n), &scene(), Lang::En));
+        let wrong: Vec<Caption> = draws.filter(|caption| caption.kind == CaptionKind::Wrong).collect();
         assert!(wrong.len() > 150);
-        assert!(wrong.iter().all(|caption| {
-            !caption
-                .text
-                .as_deref()
-                .unwrap_or_default()
-                .contains("circle")
-        }));
+        assert!(wrong.iter().all(|caption| { !caption.text.as_deref().unwrap_or_default().contains("circle") }));
     }
 
     #[test]
     fn shares_sum_to_one() {
-        assert!(
-            (CaptionKind::SHARES
-                .iter()
-                .map(|(_, share)| share)
-                .sum::<f64>()
-                - 1.0)
-                .abs()
-                < 1e-9
-        );
+        assert!((CaptionKind::SHARES.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9);
         assert!((Lang::SHARES.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9);
     }
 }

@@ -87,55 +87,34 @@ impl Counters {
 
     /// The requests of one kind.
     pub fn of(&self, kind: Kind) -> u64 {
-        self.kinds
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&kind)
-            .copied()
-            .unwrap_or(0)
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner).get(&kind).copied().unwrap_or(0)
     }
 
     /// The requests of each kind that came.
     pub fn kinds(&self) -> BTreeMap<Kind, u64> {
-        self.kinds
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What host number `host` saw.
     pub fn host(&self, host: u64) -> HostSeen {
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts
-            .get(&host)
-            .map(|state| state.seen.clone())
-            .unwrap_or_default()
+        hosts.get(&host).map(|state| state.seen.clone()).unwrap_or_default()
     }
 
     /// What each host saw that was asked for anything.
     pub fn hosts(&self) -> BTreeMap<u64, HostSeen> {
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts
-            .iter()
-            .map(|(host, state)| (*host, state.seen.clone()))
-            .collect()
+        hosts.iter().map(|(host, state)| (*host, state.seen.clone())).collect()
     }
 
     /// The most visits that any host had at the same time.
     pub fn most_at_once(&self) -> u32 {
-        self.hosts()
-            .values()
-            .map(|seen| seen.most_at_once)
-            .max()
-            .unwrap_or(0)
+        self.hosts().values().map(|seen| seen.most_at_once).max().unwrap_or(0)
     }
 
     /// The shortest time between the starts of two visits to the same host, over all hosts.
     pub fn shortest_gap(&self) -> Option<Duration> {
-        self.hosts()
-            .values()
-            .filter_map(|seen| seen.shortest_gap)
-            .min()
+        self.hosts().values().filter_map(|seen| seen.shortest_gap).min()
     }
 
     pub(crate) fn connected(&self) {
@@ -149,28 +128,15 @@ impl Counters {
     /// Counts a request; the visit ends when what is returned is dropped.
     pub(crate) fn started(self: &Arc<Self>, host: Option<u64>, kind: Kind) -> Visit {
         self.requests.fetch_add(1, Relaxed);
-        *self
-            .kinds
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(kind)
-            .or_default() += 1;
-        let mut visit = Visit {
-            counters: Arc::clone(self),
-            host: None,
-        };
+        *self.kinds.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default() += 1;
+        let mut visit = Visit { counters: Arc::clone(self), host: None };
         let Some(host) = host else { return visit };
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let state = hosts.entry(host).or_default();
         if kind.is_visit() {
             let now = Instant::now();
             if let Some(gap) = state.last.replace(now).map(|last| now - last) {
-                state.seen.shortest_gap = Some(
-                    state
-                        .seen
-                        .shortest_gap
-                        .map_or(gap, |shortest| shortest.min(gap)),
-                );
+                state.seen.shortest_gap = Some(state.seen.shortest_gap.map_or(gap, |shortest| shortest.min(gap)));
             }
             state.seen.visits += 1;
             state.now += 1;
@@ -193,11 +159,7 @@ pub(crate) struct Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         if let Some(host) = self.host {
-            let mut hosts = self
-                .counters
-                .hosts
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut hosts = self.counters.hosts.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(state) = hosts.get_mut(&host) {
                 state.now -= 1;
             }
@@ -215,25 +177,12 @@ mod tests {
         for _ in 0..3 {
             drop(counters.started(Some(1), Kind::Image));
         }
-        let both = [
-            counters.started(Some(2), Kind::Image),
-            counters.started(Some(2), Kind::Page),
-        ];
+        let both = [counters.started(Some(2), Kind::Image), counters.started(Some(2), Kind::Page)];
         let rules = counters.started(Some(2), Kind::Robots);
-        assert_eq!(
-            (counters.host(1).most_at_once, counters.host(2).most_at_once),
-            (1, 2)
-        );
+        assert_eq!((counters.host(1).most_at_once, counters.host(2).most_at_once), (1, 2));
         assert_eq!((counters.host(2).robots, counters.host(2).visits), (1, 2));
         assert!(counters.host(1).shortest_gap.is_some());
         drop((both, rules));
-        assert_eq!(
-            (
-                counters.requests(),
-                counters.of(Kind::Image),
-                counters.most_at_once()
-            ),
-            (6, 4, 2)
-        );
+        assert_eq!((counters.requests(), counters.of(Kind::Image), counters.most_at_once()), (6, 4, 2));
     }
 }

@@ -82,22 +82,15 @@ mod tests {
     #[test]
     fn a_stratum_marks_its_share_whatever_the_share() {
         for share in [0.01, 0.1, 0.25, 0.33, 0.7, 1.0] {
-            let marked = (0..10_000)
-                .filter(|n| stratum(7, "test", share, *n).is_some())
-                .count() as f64;
-            assert!(
-                (marked - 10_000.0 * share).abs() <= 2.0,
-                "{share}: {marked}"
-            );
+            let marked = (0..10_000).filter(|n| stratum(7, "test", share, *n).is_some()).count() as f64;
+            assert!((marked - 10_000.0 * share).abs() <= 2.0, "{share}: {marked}");
         }
         assert_eq!(stratum(7, "test", 0.0, 3), None);
     }
 
     #[test]
     fn blocks_come_one_after_the_other() {
-        let blocks: Vec<u64> = (0..5_000)
-            .filter_map(|n| stratum(1, "test", 0.13, n))
-            .collect();
+        let blocks: Vec<u64> = (0..5_000).filter_map(|n| stratum(1, "test", 0.13, n)).collect();
         assert_eq!(blocks, (0..blocks.len() as u64).collect::<Vec<_>>());
     }
 

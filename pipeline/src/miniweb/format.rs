@@ -97,9 +97,7 @@ impl Format {
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Jpeg | Self::JpegGray | Self::JpegTurned => "image/jpeg",
-            Self::Png | Self::PngAlpha | Self::PngPalette | Self::Png16 | Self::PngGray => {
-                "image/png"
-            }
+            Self::Png | Self::PngAlpha | Self::PngPalette | Self::Png16 | Self::PngGray => "image/png",
             Self::Gif | Self::GifAnimated => "image/gif",
             Self::Webp => "image/webp",
             Self::Bmp => "image/bmp",
@@ -110,10 +108,7 @@ impl Format {
 
     /// Whether the file is small only when the picture is: such formats are kept to a small side.
     pub(crate) fn is_bulky(self) -> bool {
-        !matches!(
-            self,
-            Self::Jpeg | Self::JpegGray | Self::JpegTurned | Self::Svg
-        )
+        !matches!(self, Self::Jpeg | Self::JpegGray | Self::JpegTurned | Self::Svg)
     }
 }
 
@@ -141,9 +136,7 @@ pub fn encode(scene: &Scene, look: &Look) -> ImageResult<Vec<u8>> {
     let picture = paint(scene, look.width, look.height);
     let with = |picture: DynamicImage, format: ImageFormat| {
         let mut out = Cursor::new(Vec::new());
-        picture
-            .write_to(&mut out, format)
-            .map(|()| out.into_inner())
+        picture.write_to(&mut out, format).map(|()| out.into_inner())
     };
     match look.format {
         Format::Jpeg => jpeg(&picture.into(), look.quality),
@@ -155,22 +148,13 @@ pub fn encode(scene: &Scene, look: &Look) -> ImageResult<Vec<u8>> {
         Format::Png => with(picture.into(), ImageFormat::Png),
         Format::PngAlpha => with(with_soft_edge(&picture).into(), ImageFormat::Png),
         Format::PngPalette => Ok(palette_png(&picture)),
-        Format::Png16 => with(
-            DynamicImage::from(picture).to_rgb16().into(),
-            ImageFormat::Png,
-        ),
-        Format::PngGray => with(
-            DynamicImage::from(picture).to_luma8().into(),
-            ImageFormat::Png,
-        ),
+        Format::Png16 => with(DynamicImage::from(picture).to_rgb16().into(), ImageFormat::Png),
+        Format::PngGray => with(DynamicImage::from(picture).to_luma8().into(), ImageFormat::Png),
         Format::Gif => with(picture.into(), ImageFormat::Gif),
         Format::GifAnimated => animated_gif(scene, &picture),
         Format::Webp => with(picture.into(), ImageFormat::WebP),
         Format::Bmp => with(picture.into(), ImageFormat::Bmp),
-        Format::Ico => with(
-            DynamicImage::from(picture).to_rgba8().into(),
-            ImageFormat::Ico,
-        ),
+        Format::Ico => with(DynamicImage::from(picture).to_rgba8().into(), ImageFormat::Ico),
         Format::Svg => Ok(svg(scene, look)),
     }
 }
@@ -212,14 +196,7 @@ fn animated_gif(scene: &Scene, first: &RgbImage) -> ImageResult<Vec<u8>> {
         let frame = if turn == 0 {
             first.clone()
         } else {
-            paint(
-                &Scene {
-                    light: scene.light.wrapping_add(turn),
-                    ..*scene
-                },
-                first.width(),
-                first.height(),
-            )
+            paint(&Scene { light: scene.light.wrapping_add(turn), ..*scene }, first.width(), first.height())
         };
         encoder.encode_frame(Frame::new(DynamicImage::from(frame).to_rgba8()))?;
     }
@@ -239,39 +216,21 @@ fn palette_png(picture: &RgbImage) -> Vec<u8> {
         rows.push(0); // no filter
         rows.extend(row.map(|p| (step(p.0[0]) * 36 + step(p.0[1]) * 6 + step(p.0[2])) as u8));
     }
-    png(
-        [picture.width(), picture.height()],
-        8,
-        3,
-        &[(b"PLTE", &palette), (b"IDAT", &deflated(&rows))],
-    )
+    png([picture.width(), picture.height()], 8, 3, &[(b"PLTE", &palette), (b"IDAT", &deflated(&rows))])
 }
 
 /// A PNG that claims to be far larger than memory and brings a few rows of it: 60 000 × 60 000 pixels in about a kilobyte.
 pub(crate) fn pixel_bomb() -> Vec<u8> {
-    png(
-        [60_000, 60_000],
-        8,
-        2,
-        &[(b"IDAT", &deflated(&vec![0; 180_001 * 4]))],
-    )
+    png([60_000, 60_000], 8, 2, &[(b"IDAT", &deflated(&vec![0; 180_001 * 4]))])
 }
 
-fn png(
-    [width, height]: [u32; 2],
-    depth: u8,
-    colour_type: u8,
-    chunks: &[(&[u8; 4], &[u8])],
-) -> Vec<u8> {
+fn png([width, height]: [u32; 2], depth: u8, colour_type: u8, chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let mut header = Vec::with_capacity(13);
     header.extend(width.to_be_bytes());
     header.extend(height.to_be_bytes());
     header.extend([depth, colour_type, 0, 0, 0]);
     let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
-    let all = [(b"IHDR", header.as_slice())]
-        .into_iter()
-        .chain(chunks.iter().copied())
-        .chain([(b"IEND", &[][..])]);
+    let all = [(b"IHDR", header.as_slice())].into_iter().chain(chunks.iter().copied()).chain([(b"IEND", &[][..])]);
     for (name, body) in all {
         let mut crc = Crc::new();
         crc.update(name);
@@ -308,27 +267,15 @@ mod tests {
     use super::*;
 
     fn look(format: Format) -> Look {
-        Look {
-            format,
-            width: 48,
-            height: 32,
-            quality: 85,
-        }
+        Look { format, width: 48, height: 32, quality: 85 }
     }
 
     #[test]
     fn every_format_but_svg_decodes_to_its_stored_size() {
-        for format in Format::ALL
-            .into_iter()
-            .filter(|format| *format != Format::Svg)
-        {
+        for format in Format::ALL.into_iter().filter(|format| *format != Format::Svg) {
             let bytes = encode(&Scene::nth(0, 1), &look(format)).unwrap();
             let picture = image::load_from_memory(&bytes).unwrap();
-            let stored = if format == Format::JpegTurned {
-                (32, 48)
-            } else {
-                (48, 32)
-            };
+            let stored = if format == Format::JpegTurned { (32, 48) } else { (48, 32) };
             assert_eq!((picture.width(), picture.height()), stored, "{format:?}");
         }
     }
@@ -347,30 +294,14 @@ mod tests {
     fn a_turned_jpeg_stands_upright_when_its_orientation_is_applied() {
         use image::{ImageDecoder, ImageReader};
         let scene = Scene::nth(0, 3);
-        let bytes = encode(
-            &scene,
-            &Look {
-                quality: 95,
-                ..look(Format::JpegTurned)
-            },
-        )
-        .unwrap();
-        let mut decoder = ImageReader::new(Cursor::new(&bytes))
-            .with_guessed_format()
-            .unwrap()
-            .into_decoder()
-            .unwrap();
+        let bytes = encode(&scene, &Look { quality: 95, ..look(Format::JpegTurned) }).unwrap();
+        let mut decoder = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().unwrap().into_decoder().unwrap();
         let orientation = decoder.orientation().unwrap();
         assert_eq!(orientation.to_exif(), 6);
         let mut picture = DynamicImage::from_decoder(decoder).unwrap();
         picture.apply_orientation(orientation);
         let (read, painted) = (picture.to_rgb8(), paint(&scene, 48, 32));
-        let apart: u64 = read
-            .as_raw()
-            .iter()
-            .zip(painted.as_raw())
-            .map(|(a, b)| u64::from(a.abs_diff(*b)))
-            .sum();
+        let apart: u64 = read.as_raw().iter().zip(painted.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         assert!(apart / (48 * 32 * 3) < 12, "{apart}");
     }
 
@@ -386,9 +317,7 @@ mod tests {
     fn the_pixel_bomb_is_small_and_claims_much() {
         let bomb = pixel_bomb();
         assert!(bomb.len() < 10_000, "{}", bomb.len());
-        let reader = image::ImageReader::new(Cursor::new(bomb))
-            .with_guessed_format()
-            .unwrap();
+        let reader = image::ImageReader::new(Cursor::new(bomb)).with_guessed_format().unwrap();
         assert_eq!(reader.into_dimensions().unwrap(), (60_000, 60_000));
     }
 

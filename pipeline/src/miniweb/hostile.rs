@@ -137,10 +137,7 @@ impl Hostile {
             Self::Unavailable => Fate::HttpStatus(503),
             Self::RedirectNowhere => Fate::HttpStatus(302),
             Self::BusyOnce | Self::FlakyOnce => Fate::OkAfterRetry,
-            Self::RedirectOnce
-            | Self::RedirectChain
-            | Self::WrongType
-            | Self::OptedOutForOthers => Fate::Ok,
+            Self::RedirectOnce | Self::RedirectChain | Self::WrongType | Self::OptedOutForOthers => Fate::Ok,
             Self::RedirectLoop => Fate::TooManyRedirects,
             Self::RedirectPrivate | Self::RedirectMetadata | Self::RedirectFile => Fate::Blocked,
             Self::LinkPrivate | Self::LinkMetadata | Self::LinkFile => Fate::Blocked,
@@ -208,10 +205,7 @@ mod tests {
         let page = url::Url::parse("http://h000.miniweb.test/pages/1.html").unwrap();
         for n in 0..10 {
             let raw = Hostile::LinkMalformed.link(n).unwrap();
-            assert!(
-                page.join(&raw).map_or(true, |url| url.scheme() != "http"),
-                "{raw}"
-            );
+            assert!(page.join(&raw).map_or(true, |url| url.scheme() != "http"), "{raw}");
         }
     }
 }

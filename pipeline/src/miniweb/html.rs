@@ -33,11 +33,7 @@ impl Page {
         };
         PageDocument {
             url: self.url.clone(),
-            headers: vec![
-                ("Server", "miniweb".to_owned()),
-                ("Content-Type", content_type),
-                ("Content-Length", html.len().to_string()),
-            ],
+            headers: vec![("Server", "miniweb".to_owned()), ("Content-Type", content_type), ("Content-Length", html.len().to_string())],
             html,
         }
     }
@@ -52,11 +48,7 @@ impl Page {
     }
 
     fn write_head(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(
-            out,
-            "<!DOCTYPE html>\n<html lang=\"{}\">\n<head>",
-            self.lang.code()
-        )?;
+        writeln!(out, "<!DOCTYPE html>\n<html lang=\"{}\">\n<head>", self.lang.code())?;
         if !self.charset_in_header {
             writeln!(out, "<meta charset=\"{}\">", self.charset.label())?;
         }
@@ -65,17 +57,9 @@ impl Page {
             writeln!(out, "<base href=\"{}\">", escaped(base))?;
         }
         for (key, name, content) in self.metas() {
-            writeln!(
-                out,
-                "<meta {key}=\"{name}\" content=\"{}\">",
-                escaped(&content)
-            )?;
+            writeln!(out, "<meta {key}=\"{name}\" content=\"{}\">", escaped(&content))?;
         }
-        for image in self
-            .images
-            .iter()
-            .filter(|image| image.markup == Markup::JsonLd)
-        {
+        for image in self.images.iter().filter(|image| image.markup == Markup::JsonLd) {
             let mut object = serde_json::json!({
                 "@context": "https://schema.org",
                 "@type": "ImageObject",
@@ -84,10 +68,7 @@ impl Page {
             if let Some(text) = &image.caption.text {
                 object["caption"] = text.as_str().into();
             }
-            writeln!(
-                out,
-                "<script type=\"application/ld+json\">{object}</script>"
-            )?;
+            writeln!(out, "<script type=\"application/ld+json\">{object}</script>")?;
         }
         writeln!(out, "</head>")
     }
@@ -120,11 +101,7 @@ impl Page {
         if self.opted_out {
             metas.push(("name", "robots", "noai, noimageai".to_owned()));
         }
-        for image in self
-            .images
-            .iter()
-            .filter(|image| image.markup == Markup::OpenGraph)
-        {
+        for image in self.images.iter().filter(|image| image.markup == Markup::OpenGraph) {
             metas.push(("property", "og:image", image.raw.clone()));
             if let Some(text) = &image.caption.text {
                 metas.push(("property", "og:image:alt", text.clone()));
@@ -137,44 +114,24 @@ impl Page {
 impl PageImage {
     fn write(&self, out: &mut String, stand_in: Option<&str>) -> std::fmt::Result {
         let raw = escaped(&self.raw);
-        let alt = self
-            .alt()
-            .map(|alt| format!(" alt=\"{}\"", escaped(alt)))
-            .unwrap_or_default();
-        let caption = self
-            .caption
-            .text
-            .as_deref()
-            .map(escaped)
-            .unwrap_or_default();
+        let alt = self.alt().map(|alt| format!(" alt=\"{}\"", escaped(alt))).unwrap_or_default();
+        let caption = self.caption.text.as_deref().map(escaped).unwrap_or_default();
         match self.markup {
             Markup::Img => writeln!(out, "<img src=\"{raw}\"{alt}>"),
             Markup::Title if self.title().is_none() => writeln!(out, "<img src=\"{raw}\">"),
             Markup::Title => writeln!(out, "<img src=\"{raw}\" title=\"{caption}\">"),
             Markup::Figure => {
-                writeln!(
-                    out,
-                    "<figure><img src=\"{raw}\"{alt}><figcaption>{caption}</figcaption></figure>"
-                )
+                writeln!(out, "<figure><img src=\"{raw}\"{alt}><figcaption>{caption}</figcaption></figure>")
             }
             // No entry for an address with a space in it or a query of its own: a srcset could not be told from it.
             Markup::Srcset if raw.contains([' ', '?']) => writeln!(out, "<img src=\"{raw}\"{alt}>"),
             Markup::Srcset => {
-                writeln!(
-                    out,
-                    "<img src=\"{raw}\" srcset=\"{raw}?w=320 320w, {raw} 1280w\" sizes=\"100vw\"{alt}>"
-                )
+                writeln!(out, "<img src=\"{raw}\" srcset=\"{raw}?w=320 320w, {raw} 1280w\" sizes=\"100vw\"{alt}>")
             }
-            Markup::Picture => writeln!(
-                out,
-                "<picture><source media=\"(min-width: 800px)\" srcset=\"{}\"><img src=\"{raw}\"{alt}></picture>",
-                raw.trim()
-            ),
-            Markup::Lazy => writeln!(
-                out,
-                "<img class=\"lazy\" src=\"{}\" data-src=\"{raw}\"{alt}>",
-                escaped(stand_in.unwrap_or_default())
-            ),
+            Markup::Picture => {
+                writeln!(out, "<picture><source media=\"(min-width: 800px)\" srcset=\"{}\"><img src=\"{raw}\"{alt}></picture>", raw.trim())
+            }
+            Markup::Lazy => writeln!(out, "<img class=\"lazy\" src=\"{}\" data-src=\"{raw}\"{alt}>", escaped(stand_in.unwrap_or_default())),
             // Written in the head, or as a part of another image.
             Markup::OpenGraph | Markup::JsonLd | Markup::LazyStandIn => Ok(()),
         }
@@ -182,10 +139,7 @@ impl PageImage {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -195,39 +149,17 @@ mod tests {
 
     #[test]
     fn the_pages_of_two_equal_webs_are_equal_and_those_of_another_seed_are_not() {
-        let config = MiniWebConfig {
-            pages: 50,
-            hostile: 0.2,
-            refusing: 0.2,
-            ..MiniWebConfig::default()
-        };
-        let pages =
-            |config: &MiniWebConfig| MiniWeb::new(config.clone()).pages().collect::<Vec<_>>();
+        let config = MiniWebConfig { pages: 50, hostile: 0.2, refusing: 0.2, ..MiniWebConfig::default() };
+        let pages = |config: &MiniWebConfig| MiniWeb::new(config.clone()).pages().collect::<Vec<_>>();
         assert_eq!(pages(&config), pages(&config));
-        assert_ne!(
-            pages(&config),
-            pages(&MiniWebConfig {
-                seed: 1,
-                ..config.clone()
-            })
-        );
-        assert_eq!(
-            pages(&config)[7],
-            MiniWeb::new(config).pages().nth(7).unwrap()
-        );
+        assert_ne!(pages(&config), pages(&MiniWebConfig { seed: 1, ..config.clone() }));
+        assert_eq!(pages(&config)[7], MiniWeb::new(config).pages().nth(7).unwrap());
     }
 
     #[test]
     fn every_kind_of_markup_is_somewhere_on_the_web() {
-        let web = MiniWeb::new(MiniWebConfig {
-            pages: 200,
-            refusing: 0.2,
-            ..MiniWebConfig::default()
-        });
-        let all: String = web
-            .pages()
-            .map(|page| String::from_utf8_lossy(&page.html).into_owned())
-            .collect();
+        let web = MiniWeb::new(MiniWebConfig { pages: 200, refusing: 0.2, ..MiniWebConfig::default() });
+        let all: String = web.pages().map(|page| String::from_utf8_lossy(&page.html).into_owned()).collect();
         for part in [
             "<figcaption>",
             "srcset=\"",

@@ -18,15 +18,10 @@ impl MiniWeb {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_urls(&self, path: &Path, n: u64) -> Result<u64, MiniWebError> {
-        let lines = (0..self.config.pages)
-            .flat_map(|index| self.page(index).images)
-            .filter_map(|image| {
-                let wanted = image.slot.is_some() && image.markup != Markup::LazyStandIn;
-                Some((
-                    image.url.filter(|_| wanted)?,
-                    image.caption.text.unwrap_or_default(),
-                ))
-            });
+        let lines = (0..self.config.pages).flat_map(|index| self.page(index).images).filter_map(|image| {
+            let wanted = image.slot.is_some() && image.markup != Markup::LazyStandIn;
+            Some((image.url.filter(|_| wanted)?, image.caption.text.unwrap_or_default()))
+        });
         write_lines(path, lines.take(usize::try_from(n).unwrap_or(usize::MAX)))
     }
 
@@ -35,31 +30,18 @@ impl MiniWeb {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write_bench_urls(
-        &self,
-        path: &Path,
-        n: u64,
-        side: Side,
-        hosts: u64,
-    ) -> Result<u64, MiniWebError> {
+    pub fn write_bench_urls(&self, path: &Path, n: u64, side: Side, hosts: u64) -> Result<u64, MiniWebError> {
         let hosts = hosts.clamp(1, self.hosts());
         let port = self.config.port;
         let line = |k: u64| {
-            let url = format!(
-                "http://h{:03}.{DOMAIN}:{port}/bench/{}/{k}.jpg",
-                k % hosts,
-                side.pixels()
-            );
+            let url = format!("http://h{:03}.{DOMAIN}:{port}/bench/{}/{k}.jpg", k % hosts, side.pixels());
             (url, format!("picture {k} of the bench, one of {POOL}"))
         };
         write_lines(path, (0..n).map(line))
     }
 }
 
-fn write_lines(
-    path: &Path,
-    lines: impl Iterator<Item = (String, String)>,
-) -> Result<u64, MiniWebError> {
+fn write_lines(path: &Path, lines: impl Iterator<Item = (String, String)>) -> Result<u64, MiniWebError> {
     let write = || {
         let mut out = BufWriter::new(File::create(path)?);
         out.write_all(b"url\tcaption\n")?;
@@ -70,10 +52,7 @@ fn write_lines(
         }
         out.flush().map(|()| count)
     };
-    write().map_err(|source| MiniWebError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    write().map_err(|source| MiniWebError::Write { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -83,11 +62,7 @@ mod tests {
 
     #[test]
     fn a_list_has_as_many_lines_as_asked_for_and_no_more_than_there_are() {
-        let web = MiniWeb::new(MiniWebConfig {
-            pages: 10,
-            hostile: 0.0,
-            ..MiniWebConfig::default()
-        });
+        let web = MiniWeb::new(MiniWebConfig { pages: 10, hostile: 0.0, ..MiniWebConfig::default() });
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("urls.tsv");
         assert_eq!(web.write_urls(&path, 25).unwrap(), 25);
@@ -100,17 +75,11 @@ mod tests {
 
     #[test]
     fn a_bench_list_walks_over_its_hosts() {
-        let web = MiniWeb::new(MiniWebConfig {
-            port: 81,
-            ..MiniWebConfig::default()
-        });
+        let web = MiniWeb::new(MiniWebConfig { port: 81, ..MiniWebConfig::default() });
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("urls.tsv");
         assert_eq!(web.write_bench_urls(&path, 5, Side::Small, 3).unwrap(), 5);
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(
-            text.contains("http://h001.miniweb.test:81/bench/640/4.jpg"),
-            "{text}"
-        );
+        assert!(text.contains("http://h001.miniweb.test:81/bench/640/4.jpg"), "{text}");
     }
 }

@@ -96,11 +96,7 @@ const CACHE_BYTES: usize = 256 << 20;
 impl MiniWeb {
     /// The web of this configuration. Cheap: everything is made when it is asked for.
     pub fn new(config: MiniWebConfig) -> Self {
-        Self {
-            config,
-            cache: cache::Cache::new(CACHE_BYTES),
-            bench: bench_pool::BenchPool::default(),
-        }
+        Self { config, cache: cache::Cache::new(CACHE_BYTES), bench: bench_pool::BenchPool::default() }
     }
 
     /// What the web is made from.

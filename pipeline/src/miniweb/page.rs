@@ -133,8 +133,7 @@ pub(crate) const LOGO: &str = "/assets/logo.png";
 /// The tracking pixel that stands on every page of a host.
 pub(crate) const PIXEL: &str = "/assets/pixel.gif";
 /// A picture inside the link: one transparent pixel.
-pub(crate) const DATA_URI: &str =
-    "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+pub(crate) const DATA_URI: &str = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
 
 impl MiniWeb {
     /// The host of page `index`.
@@ -156,9 +155,7 @@ impl MiniWeb {
         let lang = draw.weighted(&Lang::SHARES);
         let base = draw.chance(0.15).then(|| format!("{}/", self.origin(host)));
         let charset = match lang {
-            Lang::De | Lang::Fr | Lang::Es | Lang::It | Lang::Pt if draw.chance(0.15) => {
-                Charset::Latin1
-            }
+            Lang::De | Lang::Fr | Lang::Es | Lang::It | Lang::Pt if draw.chance(0.15) => Charset::Latin1,
             Lang::Ru if draw.chance(0.15) => Charset::Cyrillic,
             _ => Charset::Utf8,
         };
@@ -172,21 +169,18 @@ impl MiniWeb {
             base,
             charset,
             charset_in_header: charset == Charset::Utf8 || draw.chance(0.5),
-            opted_out: stratum(seed, "opted-out pages", self.config.refusing / 4.0, index)
-                .is_some(),
+            opted_out: stratum(seed, "opted-out pages", self.config.refusing / 4.0, index).is_some(),
             images: Vec::new(),
             anchors: Vec::new(),
             prose: (0..2).map(|_| draw.pick(&words.prose)).collect(),
         };
-        page.images
-            .push(self.asset(&page, LOGO, Some("logo"), Markup::Img));
+        page.images.push(self.asset(&page, LOGO, Some("logo"), Markup::Img));
         let per_page = u64::from(self.config.images_per_page);
         for place in 0..per_page {
             self.add_slot(&mut page, index * per_page + place);
         }
         if draw.chance(0.6) {
-            page.images
-                .push(self.asset(&page, PIXEL, Some(""), Markup::Img));
+            page.images.push(self.asset(&page, PIXEL, Some(""), Markup::Img));
         }
         if draw.chance(0.1) {
             page.images.push(PageImage {
@@ -202,17 +196,10 @@ impl MiniWeb {
             .iter()
             .find(|image| image.caption.kind == CaptionKind::Right)
             .and_then(|image| image.caption.text.clone())
-            .unwrap_or_else(|| {
-                words.prose[0]
-                    .split(['.', '。'])
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned()
-            });
+            .unwrap_or_else(|| words.prose[0].split(['.', '。']).next().unwrap_or_default().to_owned());
         for _ in 0..3 {
             let other = draw.below(self.config.pages);
-            page.anchors
-                .push((self.page_url(other), format!("{} {other}", words.code)));
+            page.anchors.push((self.page_url(other), format!("{} {other}", words.code)));
         }
         page
     }
@@ -222,52 +209,25 @@ impl MiniWeb {
         let mut draw = Draw::new(self.config.seed, "on page", n);
         // A few captions are in English whatever the page is in.
         let english = page.charset == Charset::Utf8 && draw.chance(0.06);
-        let caption = Caption::draw(
-            &mut draw,
-            &slot.scene,
-            if english { Lang::En } else { page.lang },
-        );
+        let caption = Caption::draw(&mut draw, &slot.scene, if english { Lang::En } else { page.lang });
         let markup = draw.weighted(&Markup::SHARES);
         let link = self.slot_link(&slot);
         let is_bad_link = slot.hostile.and_then(|hostile| hostile.link(n)).is_some();
-        let raw = if is_bad_link {
-            link.clone()
-        } else {
-            self.spell(page, &slot, &link, &mut draw)
-        };
-        let url = url::Url::parse(&link)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https" | "file"))
-            .map(|url| url.to_string());
+        let raw = if is_bad_link { link.clone() } else { self.spell(page, &slot, &link, &mut draw) };
+        let url = url::Url::parse(&link).ok().filter(|url| matches!(url.scheme(), "http" | "https" | "file")).map(|url| url.to_string());
         if markup == Markup::Lazy {
             let alt = caption.text.clone();
             let stand_in = self.asset(page, BLANK, alt.as_deref(), Markup::LazyStandIn);
-            page.images.push(PageImage {
-                caption: Caption {
-                    kind: CaptionKind::Wrong,
-                    ..caption.clone()
-                },
-                ..stand_in
-            });
+            page.images.push(PageImage { caption: Caption { kind: CaptionKind::Wrong, ..caption.clone() }, ..stand_in });
         }
-        page.images.push(PageImage {
-            slot: Some(slot),
-            raw,
-            url,
-            caption,
-            markup,
-        });
+        page.images.push(PageImage { slot: Some(slot), raw, url, caption, markup });
     }
 
     /// One of the ways to write a link to `slot` on `page`.
     fn spell(&self, page: &Page, slot: &Slot, url: &str, draw: &mut Draw) -> String {
         let without_scheme = || url.trim_start_matches("http:").to_owned();
         if slot.host != page.host {
-            return if draw.chance(0.2) {
-                without_scheme()
-            } else {
-                url.to_owned()
-            };
+            return if draw.chance(0.2) { without_scheme() } else { url.to_owned() };
         }
         match draw.below(20) {
             0..8 => url.to_owned(),
@@ -281,31 +241,19 @@ impl MiniWeb {
     }
 
     fn asset(&self, page: &Page, path: &str, alt: Option<&str>, markup: Markup) -> PageImage {
-        let kind = if alt.is_none_or(str::is_empty) {
-            CaptionKind::Missing
-        } else {
-            CaptionKind::Boilerplate
-        };
+        let kind = if alt.is_none_or(str::is_empty) { CaptionKind::Missing } else { CaptionKind::Boilerplate };
         PageImage {
             slot: None,
             raw: path.to_owned(),
             url: Some(format!("{}{path}", self.origin(page.host))),
-            caption: Caption {
-                kind,
-                text: alt.map(str::to_owned),
-                lang: None,
-            },
+            caption: Caption { kind, text: alt.map(str::to_owned), lang: None },
             markup,
         }
     }
 }
 
 fn boilerplate(text: &str) -> Caption {
-    Caption {
-        kind: CaptionKind::Boilerplate,
-        text: Some(text.to_owned()),
-        lang: None,
-    }
+    Caption { kind: CaptionKind::Boilerplate, text: Some(text.to_owned()), lang: None }
 }
 
 impl PageImage {
@@ -320,9 +268,7 @@ impl PageImage {
 
     /// What the `title` attribute holds.
     pub(crate) fn title(&self) -> Option<&str> {
-        (self.markup == Markup::Title)
-            .then_some(self.caption.text.as_deref())
-            .flatten()
+        (self.markup == Markup::Title).then_some(self.caption.text.as_deref()).flatten()
     }
 }
 
@@ -333,20 +279,14 @@ mod tests {
 
     #[test]
     fn a_browser_resolves_every_written_link_to_the_address_that_is_meant() {
-        let web = MiniWeb::new(MiniWebConfig {
-            pages: 300,
-            hostile: 0.1,
-            ..MiniWebConfig::default()
-        });
+        let web = MiniWeb::new(MiniWebConfig { pages: 300, hostile: 0.1, ..MiniWebConfig::default() });
         let mut relative = 0;
         for index in 0..300 {
             let page = web.page(index);
             let base = url::Url::parse(page.base.as_deref().unwrap_or(&page.url)).unwrap();
             for image in page.images {
                 let resolved = base.join(image.raw.trim()).ok();
-                let resolved = resolved
-                    .filter(|url| matches!(url.scheme(), "http" | "file"))
-                    .map(|url| url.to_string());
+                let resolved = resolved.filter(|url| matches!(url.scheme(), "http" | "file")).map(|url| url.to_string());
                 assert_eq!(resolved, image.url, "{} on {}", image.raw, page.url);
                 relative += u32::from(!image.raw.contains("//"));
             }
@@ -356,22 +296,12 @@ mod tests {
 
     #[test]
     fn old_encodings_hold_all_that_their_pages_say() {
-        let web = MiniWeb::new(MiniWebConfig {
-            pages: 2_000,
-            ..MiniWebConfig::default()
-        });
-        let old: Vec<Page> = (0..2_000)
-            .map(|n| web.page(n))
-            .filter(|page| page.charset != Charset::Utf8)
-            .collect();
+        let web = MiniWeb::new(MiniWebConfig { pages: 2_000, ..MiniWebConfig::default() });
+        let old: Vec<Page> = (0..2_000).map(|n| web.page(n)).filter(|page| page.charset != Charset::Utf8).collect();
         assert!(old.iter().any(|page| page.charset == Charset::Latin1));
         assert!(old.iter().any(|page| page.charset == Charset::Cyrillic));
         for page in old {
-            assert!(
-                !page.charset.encode(&page.title).contains(&b'?'),
-                "{}",
-                page.title
-            );
+            assert!(!page.charset.encode(&page.title).contains(&b'?'), "{}", page.title);
         }
         assert_eq!(Charset::Latin1.encode("Größe"), b"Gr\xf6\xdfe");
         assert_eq!(Charset::Cyrillic.encode("Ёж"), b"\xa8\xe6");

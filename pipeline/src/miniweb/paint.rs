@@ -52,13 +52,7 @@ impl Plan {
         let background = tint(scene.background.rgb(), shift(9.0));
         let bright = colour.iter().sum::<f32>() > 330.0;
         // Stripes and dots are the thing's own colour, darker on a light thing and lighter on a dark one.
-        let mark = colour.map(|v| {
-            if bright {
-                v * 0.45
-            } else {
-                v + (255.0 - v) * 0.55
-            }
-        });
+        let mark = colour.map(|v| if bright { v * 0.45 } else { v + (255.0 - v) * 0.55 });
 
         let (cx, cy, across) = match scene.position {
             Position::Left => (0.23, 0.5, false),
@@ -79,11 +73,7 @@ impl Plan {
                 // The things of one scene stand in a row, a third of the side apart.
                 let along = (k * 2 - (count - 1)) as f32 * 0.165;
                 let (ax, ay) = if across { (along, 0.0) } else { (0.0, along) };
-                Thing {
-                    x: (cx + dx + ax) * w,
-                    y: (cy + dy + ay) * h,
-                    radius,
-                }
+                Thing { x: (cx + dx + ax) * w, y: (cy + dy + ay) * h, radius }
             })
             .collect();
         Self {
@@ -217,9 +207,7 @@ mod tests {
         for py in y {
             for px in x.clone() {
                 let Rgb(rgb) = picture.get_pixel(px, py);
-                rgb.iter()
-                    .zip(&mut sum)
-                    .for_each(|(v, s)| *s += f32::from(*v));
+                rgb.iter().zip(&mut sum).for_each(|(v, s)| *s += f32::from(*v));
                 count += 1.0;
             }
         }
@@ -227,34 +215,16 @@ mod tests {
     }
 
     fn nearest(rgb: [f32; 3]) -> Colour {
-        let distance = |c: &Colour| {
-            c.rgb()
-                .iter()
-                .zip(rgb)
-                .map(|(a, b)| (f32::from(*a) - b).powi(2))
-                .sum::<f32>()
-        };
-        Colour::ALL
-            .into_iter()
-            .min_by(|a, b| distance(a).total_cmp(&distance(b)))
-            .expect("there are eight colours")
+        let distance = |c: &Colour| c.rgb().iter().zip(rgb).map(|(a, b)| (f32::from(*a) - b).powi(2)).sum::<f32>();
+        Colour::ALL.into_iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).expect("there are eight colours")
     }
 
     #[test]
     fn the_colours_of_a_scene_can_be_read_back_at_32_pixels() {
         for n in 0..300 {
-            let scene = Scene {
-                texture: Texture::Plain,
-                shape: Shape::Square,
-                count: 1,
-                ..Scene::nth(5, n)
-            };
+            let scene = Scene { texture: Texture::Plain, shape: Shape::Square, count: 1, ..Scene::nth(5, n) };
             let picture = paint(&scene, 32, 32);
-            assert_eq!(
-                nearest(mean(&picture, 0..4, 0..4)),
-                scene.background,
-                "{scene:?}"
-            );
+            assert_eq!(nearest(mean(&picture, 0..4, 0..4)), scene.background, "{scene:?}");
             let (cx, cy) = match scene.position {
                 Position::Left => (7, 16),
                 Position::Right => (25, 16),
@@ -262,11 +232,7 @@ mod tests {
                 Position::Bottom => (16, 25),
                 Position::Centre => (16, 16),
             };
-            assert_eq!(
-                nearest(mean(&picture, cx - 1..cx + 1, cy - 1..cy + 1)),
-                scene.colour,
-                "{scene:?}"
-            );
+            assert_eq!(nearest(mean(&picture, cx - 1..cx + 1, cy - 1..cy + 1)), scene.colour, "{scene:?}");
         }
     }
 
@@ -276,12 +242,7 @@ mod tests {
         assert_eq!(paint(&scene, 80, 60), paint(&scene, 80, 60));
         let (small, large) = (paint(&scene, 64, 64), paint(&scene, 256, 256));
         let shrunk = image::imageops::thumbnail(&large, 64, 64);
-        let apart: u64 = small
-            .as_raw()
-            .iter()
-            .zip(shrunk.as_raw())
-            .map(|(a, b)| u64::from(a.abs_diff(*b)))
-            .sum();
+        let apart: u64 = small.as_raw().iter().zip(shrunk.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         assert!((apart as f64) / (64.0 * 64.0 * 3.0) < 8.0, "{apart}");
     }
 
@@ -303,11 +264,7 @@ mod tests {
             (Shape::Heart, 4_500, 7_000),
             (Shape::Diamond, 3_500, 3_900),
         ] {
-            assert!(
-                (from..to).contains(&cover(shape)),
-                "{shape:?}: {}",
-                cover(shape)
-            );
+            assert!((from..to).contains(&cover(shape)), "{shape:?}: {}", cover(shape));
         }
     }
 

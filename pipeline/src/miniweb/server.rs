@@ -56,10 +56,7 @@ impl MiniWeb {
     pub async fn launch(config: MiniWebConfig) -> io::Result<Server> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        Server::start(
-            Arc::new(Self::new(MiniWebConfig { port, ..config })),
-            listener,
-        )
+        Server::start(Arc::new(Self::new(MiniWebConfig { port, ..config })), listener)
     }
 }
 
@@ -68,20 +65,9 @@ impl Server {
         let addr = listener.local_addr()?;
         let counters = Arc::new(Counters::default());
         let stop = CancellationToken::new();
-        let shared = Shared {
-            web: web.clone(),
-            counters: counters.clone(),
-            attempts: Arc::default(),
-            stop: stop.clone(),
-        };
+        let shared = Shared { web: web.clone(), counters: counters.clone(), attempts: Arc::default(), stop: stop.clone() };
         let task = tokio::spawn(shared.accept(listener));
-        Ok(Self {
-            addr,
-            web,
-            counters,
-            stop,
-            task,
-        })
+        Ok(Self { addr, web, counters, stop, task })
     }
 
     /// Where the server listens.
@@ -166,14 +152,7 @@ impl Shared {
         while let Some(head) = read_head(&mut stream, &mut buffer).await? {
             let Some(request) = self.parse(&head) else {
                 drop(self.counters.started(None, Kind::Malformed));
-                return self
-                    .send(
-                        &mut stream,
-                        Answer::text(400, "bad request\n"),
-                        false,
-                        false,
-                    )
-                    .await;
+                return self.send(&mut stream, Answer::text(400, "bad request\n"), false, false).await;
             };
             if !self.reply(&mut stream, request).await? {
                 return Ok(());
@@ -196,19 +175,10 @@ impl Shared {
             if name.eq_ignore_ascii_case("host") {
                 host = self.web.host_index(value);
             } else if name.eq_ignore_ascii_case("connection") {
-                keep_alive = if keep_alive {
-                    !value.eq_ignore_ascii_case("close")
-                } else {
-                    value.eq_ignore_ascii_case("keep-alive")
-                };
+                keep_alive = if keep_alive { !value.eq_ignore_ascii_case("close") } else { value.eq_ignore_ascii_case("keep-alive") };
             }
         }
-        Some(Request {
-            host,
-            path: target.to_owned(),
-            is_head: method == "HEAD",
-            keep_alive,
-        })
+        Some(Request { host, path: target.to_owned(), is_head: method == "HEAD", keep_alive })
     }
 
     /// Answers one request; false where the connection must not be used again.
@@ -216,8 +186,7 @@ impl Shared {
         let Some(index) = request.host else {
             drop(self.counters.started(None, Kind::Unknown));
             let answer = Answer::text(421, "no such host\n");
-            self.send(stream, answer, request.is_head, request.keep_alive)
-                .await?;
+            self.send(stream, answer, request.is_head, request.keep_alive).await?;
             return Ok(request.keep_alive);
         };
         let host = self.web.host(index);
@@ -231,14 +200,12 @@ impl Shared {
             None => {
                 let attempt = self.attempt(&target);
                 let web = self.web.clone();
-                let made =
-                    tokio::task::spawn_blocking(move || web.answer(host, &target, attempt)).await;
+                let made = tokio::task::spawn_blocking(move || web.answer(host, &target, attempt)).await;
                 made.map_err(io::Error::other)?
             }
         };
         let keep_alive = request.keep_alive && answer.manner == Manner::Plain;
-        self.send(stream, answer, request.is_head, keep_alive)
-            .await?;
+        self.send(stream, answer, request.is_head, keep_alive).await?;
         Ok(keep_alive)
     }
 
@@ -253,13 +220,7 @@ impl Shared {
         *count - 1
     }
 
-    async fn send(
-        &self,
-        stream: &mut TcpStream,
-        answer: Answer,
-        is_head: bool,
-        keep_alive: bool,
-    ) -> io::Result<()> {
+    async fn send(&self, stream: &mut TcpStream, answer: Answer, is_head: bool, keep_alive: bool) -> io::Result<()> {
         let length = match answer.manner {
             Manner::Silence => return silence(stream).await,
             Manner::HangUp => return Ok(()),
@@ -268,17 +229,12 @@ impl Shared {
             Manner::Plain | Manner::HalfThenSilence | Manner::Drip => Some(answer.body.len()),
         };
         // A lie about the length is only one when the client believes that the connection goes on.
-        let head = head(
-            &answer,
-            length,
-            keep_alive || matches!(answer.manner, Manner::LengthOf(_)),
-        );
+        let head = head(&answer, length, keep_alive || matches!(answer.manner, Manner::LengthOf(_)));
         let body = if is_head { Bytes::new() } else { answer.body };
         self.counters.sent(head.len());
         match answer.manner {
             Manner::HalfThenSilence => {
-                self.write(stream, head, body.slice(..body.len() / 2))
-                    .await?;
+                self.write(stream, head, body.slice(..body.len() / 2)).await?;
                 silence(stream).await
             }
             Manner::Drip => {
@@ -305,40 +261,26 @@ impl Shared {
     async fn write(&self, stream: &mut TcpStream, head: String, body: Bytes) -> io::Result<()> {
         self.counters.sent(body.len());
         // Header and body go out in one system call.
-        stream
-            .write_all_buf(&mut Bytes::from(head).chain(body))
-            .await
+        stream.write_all_buf(&mut Bytes::from(head).chain(body)).await
     }
 }
 
 fn head(answer: &Answer, length: Option<usize>, keep_alive: bool) -> String {
     let mut head = String::with_capacity(256);
     // Writing into a string cannot fail. The reason phrase may be empty (RFC 9112, section 4).
-    let _ = write!(
-        head,
-        "HTTP/1.1 {} {}\r\nServer: miniweb\r\n",
-        answer.status,
-        reason(answer.status)
-    );
+    let _ = write!(head, "HTTP/1.1 {} {}\r\nServer: miniweb\r\n", answer.status, reason(answer.status));
     for (name, value) in &answer.headers {
         let _ = write!(head, "{name}: {value}\r\n");
     }
     if let Some(length) = length {
         let _ = write!(head, "Content-Length: {length}\r\n");
     }
-    head += if keep_alive {
-        "\r\n"
-    } else {
-        "Connection: close\r\n\r\n"
-    };
+    head += if keep_alive { "\r\n" } else { "Connection: close\r\n\r\n" };
     head
 }
 
 fn reason(status: u16) -> &'static str {
-    http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or("")
+    http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("")
 }
 
 /// Reads up to the empty line that ends a request's header; none when the client has gone, or sends more than a header.

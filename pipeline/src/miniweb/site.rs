@@ -76,10 +76,7 @@ impl Policy {
             Self::RobotsAll => (200, "User-agent: *\nDisallow: /\n"),
             Self::RobotsPrivate => (200, "User-agent: *\nDisallow: /private/\nAllow: /\n"),
             Self::RobotsBroken => (500, "out of order\n"),
-            Self::ContentSignal => (
-                200,
-                "User-agent: *\nContent-Signal: search=yes, ai-train=no\nAllow: /\n",
-            ),
+            Self::ContentSignal => (200, "User-agent: *\nContent-Signal: search=yes, ai-train=no\nAllow: /\n"),
             _ => match host % 3 {
                 0 => (404, "not found\n"),
                 1 => (200, "User-agent: *\nDisallow: /admin/\n"),
@@ -125,14 +122,8 @@ impl MiniWeb {
 
     /// The number of the host of that name; a port behind the name and the case of its letters are ignored.
     pub fn host_index(&self, name: &str) -> Option<u64> {
-        let name = name
-            .rsplit_once(':')
-            .map_or(name, |(name, _)| name)
-            .to_ascii_lowercase();
-        let digits = name
-            .strip_suffix(DOMAIN)?
-            .strip_suffix('.')?
-            .strip_prefix('h')?;
+        let name = name.rsplit_once(':').map_or(name, |(name, _)| name).to_ascii_lowercase();
+        let digits = name.strip_suffix(DOMAIN)?.strip_suffix('.')?.strip_prefix('h')?;
         let index: u64 = digits.parse().ok()?;
         (index < self.hosts() && digits.len() == format!("{index:03}").len()).then_some(index)
     }
@@ -177,37 +168,21 @@ mod tests {
 
     #[test]
     fn the_largest_host_has_twice_the_pages_of_the_second() {
-        let web = MiniWeb::new(MiniWebConfig {
-            pages: 4_000,
-            ..MiniWebConfig::default()
-        });
+        let web = MiniWeb::new(MiniWebConfig { pages: 4_000, ..MiniWebConfig::default() });
         let mut pages = vec![0u32; web.hosts() as usize];
         (0..20_000).for_each(|n| pages[web.zipf_host(&mut Draw::new(0, "test", n)) as usize] += 1);
         let ratio = f64::from(pages[0]) / f64::from(pages[1]);
         assert!((1.8..2.2).contains(&ratio), "{ratio}");
         assert_eq!(pages.last(), Some(&0));
-        let tail = f64::from(pages[0]) * 100.0 / f64::from(pages[80..120].iter().sum::<u32>())
-            * 40.0
-            / 100.0;
+        let tail = f64::from(pages[0]) * 100.0 / f64::from(pages[80..120].iter().sum::<u32>()) * 40.0 / 100.0;
         assert!((70.0..140.0).contains(&tail), "{tail}");
     }
 
     #[test]
     fn a_refusing_web_has_hosts_of_every_policy() {
-        let web = MiniWeb::new(MiniWebConfig {
-            refusing: 0.4,
-            slow: 0.1,
-            hostile: 0.1,
-            ..MiniWebConfig::default()
-        });
-        let hosts: Vec<Policy> = (0..web.hosts())
-            .map(|index| web.host(index).policy)
-            .collect();
-        for policy in
-            Policy::REFUSING
-                .into_iter()
-                .chain([Policy::Slow, Policy::Stalling, Policy::Plain])
-        {
+        let web = MiniWeb::new(MiniWebConfig { refusing: 0.4, slow: 0.1, hostile: 0.1, ..MiniWebConfig::default() });
+        let hosts: Vec<Policy> = (0..web.hosts()).map(|index| web.host(index).policy).collect();
+        for policy in Policy::REFUSING.into_iter().chain([Policy::Slow, Policy::Stalling, Policy::Plain]) {
             assert!(hosts.contains(&policy), "{policy:?}");
         }
     }
@@ -217,13 +192,7 @@ mod tests {
         let web = MiniWeb::new(MiniWebConfig::default());
         assert_eq!(web.host_index("h003.miniweb.test:8080"), Some(3));
         assert_eq!(web.host_index("H003.MINIWEB.TEST"), Some(3));
-        for other in [
-            "h3.miniweb.test",
-            "h999999.miniweb.test",
-            "miniweb.test",
-            "h003.example.test",
-            "127.0.0.1:80",
-        ] {
+        for other in ["h3.miniweb.test", "h999999.miniweb.test", "miniweb.test", "h003.example.test", "127.0.0.1:80"] {
             assert_eq!(web.host_index(other), None, "{other}");
         }
     }

@@ -68,21 +68,14 @@ impl Look {
             ((side, side / 16), 0.015),
             ((1, 1), 0.015),
         ]);
-        Self {
-            format,
-            width,
-            height,
-            quality: 70 + draw.below(26) as u8,
-        }
+        Self { format, width, height, quality: 70 + draw.below(26) as u8 }
     }
 }
 
 impl MiniWeb {
     /// How many slots there are: pages × images per page.
     pub fn slots(&self) -> u64 {
-        self.config
-            .pages
-            .saturating_mul(u64::from(self.config.images_per_page))
+        self.config.pages.saturating_mul(u64::from(self.config.images_per_page))
     }
 
     /// How the address of slot `n` is bad, if it is.
@@ -112,22 +105,14 @@ impl MiniWeb {
     pub fn slot(&self, n: u64) -> Slot {
         let earlier = self.earlier(n);
         if let Some((Repeat::SameUrl, origin)) = earlier {
-            return Slot {
-                number: n,
-                earlier,
-                ..self.slot(origin)
-            };
+            return Slot { number: n, earlier, ..self.slot(origin) };
         }
         let seed = self.config.seed;
         let mut draw = Draw::new(seed, "slot", n);
         let hostile = self.hostile(n);
 
         let page_host = self.page_host(n / u64::from(self.config.images_per_page.max(1)));
-        let mut host = if draw.chance(HOTLINKED) {
-            self.host(draw.below(self.hosts() - 1))
-        } else {
-            page_host
-        };
+        let mut host = if draw.chance(HOTLINKED) { self.host(draw.below(self.hosts() - 1)) } else { page_host };
         if hostile.is_some() && !matches!(host.policy, Policy::Plain | Policy::Slow) {
             // A host that refuses would hide what the endpoint does.
             host = self.host(0);
@@ -141,12 +126,7 @@ impl MiniWeb {
         match (hostile, earlier) {
             (Some(_), _) => {
                 let side = draw.weighted(&[(256, 1.0), (320, 1.0), (400, 1.0)]);
-                look = Look {
-                    format: Format::Jpeg,
-                    width: side,
-                    height: side * 3 / 4,
-                    quality: 85,
-                };
+                look = Look { format: Format::Jpeg, width: side, height: side * 3 / 4, quality: 85 };
             }
             (None, Some((repeat, origin))) => {
                 let origin = self.slot(origin);
@@ -158,33 +138,16 @@ impl MiniWeb {
             (None, None) => {}
         }
 
-        let private = if host.policy == Policy::RobotsPrivate {
-            0.5
-        } else {
-            0.04
-        };
+        let private = if host.policy == Policy::RobotsPrivate { 0.5 } else { 0.04 };
         let folder = if draw.chance(private) {
             "/private"
         } else {
-            draw.weighted(&[
-                ("/img", 0.5),
-                ("/photos/2024", 0.2),
-                ("/media/cache", 0.2),
-                ("", 0.1),
-            ])
+            draw.weighted(&[("/img", 0.5), ("/photos/2024", 0.2), ("/media/cache", 0.2), ("", 0.1)])
         };
         let name = draw.weighted(&[("", 0.6), ("photo-", 0.2), ("IMG_", 0.2)]);
         let query = if draw.chance(0.05) { "?v=3" } else { "" };
         let path = format!("{folder}/{name}{n}.{}{query}", look.format.extension());
-        Slot {
-            number: n,
-            host,
-            path,
-            scene,
-            look,
-            hostile,
-            earlier,
-        }
+        Slot { number: n, host, path, scene, look, hostile, earlier }
     }
 
     /// The slot whose file has this path, query ignored; none where no slot has it.
@@ -192,8 +155,7 @@ impl MiniWeb {
         let plain = without_query(path);
         let slot = self.slot(self.slot_number(plain)?);
         // The number of a repeated address is that of the slot that has it first, so `slot.number` is the number asked for.
-        (slot.host.index == host && without_query(&slot.path) == plain && !slot.has_borrowed_url())
-            .then_some(slot)
+        (slot.host.index == host && without_query(&slot.path) == plain && !slot.has_borrowed_url()).then_some(slot)
     }
 
     /// The number in a file's name: the digits before its dot.
@@ -210,9 +172,7 @@ impl MiniWeb {
 
     /// What a page links to for this slot: the address of its file, or a bad link, which may be no address at all.
     pub fn slot_link(&self, slot: &Slot) -> String {
-        slot.hostile
-            .and_then(|hostile| hostile.link(slot.number))
-            .unwrap_or_else(|| self.slot_url(slot))
+        slot.hostile.and_then(|hostile| hostile.link(slot.number)).unwrap_or_else(|| self.slot_url(slot))
     }
 
     /// `http://h007.miniweb.test:8080`, without a slash; the port is left out when it is 80.
@@ -227,14 +187,10 @@ impl MiniWeb {
     pub fn slot_fate(&self, slot: &Slot) -> Fate {
         match slot.hostile {
             Some(hostile) => hostile.fate(),
-            None => slot
-                .host
-                .policy
-                .refuses(&slot.path)
-                .unwrap_or(match slot.look.format {
-                    Format::Svg => Fate::NotAnImage,
-                    _ => Fate::Ok,
-                }),
+            None => slot.host.policy.refuses(&slot.path).unwrap_or(match slot.look.format {
+                Format::Svg => Fate::NotAnImage,
+                _ => Fate::Ok,
+            }),
         }
     }
 }
@@ -257,13 +213,7 @@ mod tests {
     use std::collections::HashMap;
 
     fn web() -> MiniWeb {
-        MiniWeb::new(MiniWebConfig {
-            pages: 400,
-            hostile: 0.1,
-            refusing: 0.3,
-            slow: 0.1,
-            ..MiniWebConfig::default()
-        })
+        MiniWeb::new(MiniWebConfig { pages: 400, hostile: 0.1, refusing: 0.3, slow: 0.1, ..MiniWebConfig::default() })
     }
 
     #[test]
@@ -280,15 +230,10 @@ mod tests {
         let web = web();
         for n in 0..web.slots() {
             let slot = web.slot(n);
-            let found = web
-                .slot_at(slot.host.index, &slot.path)
-                .expect("every path leads back");
+            let found = web.slot_at(slot.host.index, &slot.path).expect("every path leads back");
             assert_eq!(web.slot_url(&found), web.slot_url(&slot));
             assert_eq!(web.slot_at(slot.host.index + 1, &slot.path), None);
-            assert_eq!(
-                web.slot_at(slot.host.index, &format!("/x{}", slot.path)),
-                None
-            );
+            assert_eq!(web.slot_at(slot.host.index, &format!("/x{}", slot.path)), None);
         }
     }
 
@@ -303,10 +248,7 @@ mod tests {
                 let origin = web.slot(origin);
                 assert_eq!(origin.earlier, None);
                 assert_eq!(slot.scene, origin.scene);
-                assert_eq!(
-                    repeat == Repeat::SameUrl,
-                    web.slot_url(&slot) == web.slot_url(&origin)
-                );
+                assert_eq!(repeat == Repeat::SameUrl, web.slot_url(&slot) == web.slot_url(&origin));
                 assert!(repeat != Repeat::SameBytes || slot.look == origin.look);
                 *counts.entry(repeat).or_default() += 1.0 / web.slots() as f64;
             }
@@ -320,9 +262,7 @@ mod tests {
     fn every_kind_of_bad_address_comes_up_and_none_hides_behind_a_refusing_host() {
         let web = web();
         for kind in Hostile::ALL {
-            let slot = (0..web.slots())
-                .map(|n| web.slot(n))
-                .find(|slot| slot.hostile == Some(kind));
+            let slot = (0..web.slots()).map(|n| web.slot(n)).find(|slot| slot.hostile == Some(kind));
             let slot = slot.unwrap_or_else(|| panic!("no slot is {kind:?}"));
             assert_eq!(web.slot_fate(&slot), kind.fate());
         }

@@ -55,14 +55,7 @@ impl Fate {
 
     /// Whether the image must not be asked for, or must be dropped, because its owner said so.
     pub fn is_refused(self) -> bool {
-        matches!(
-            self,
-            Self::RefusedRobots
-                | Self::RefusedSignal
-                | Self::RefusedTdm
-                | Self::RefusedHeader
-                | Self::RefusedMeta
-        )
+        matches!(self, Self::RefusedRobots | Self::RefusedSignal | Self::RefusedTdm | Self::RefusedHeader | Self::RefusedMeta)
     }
 }
 

@@ -18,16 +18,8 @@ pub enum Shape {
 
 impl Shape {
     /// All shapes, in the order of the vocabulary tables.
-    pub const ALL: [Self; 8] = [
-        Self::Circle,
-        Self::Square,
-        Self::Triangle,
-        Self::Star,
-        Self::Ring,
-        Self::Cross,
-        Self::Heart,
-        Self::Diamond,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Circle, Self::Square, Self::Triangle, Self::Star, Self::Ring, Self::Cross, Self::Heart, Self::Diamond];
 }
 
 /// The colour of a thing or of a background.
@@ -46,16 +38,7 @@ pub enum Colour {
 
 impl Colour {
     /// All colours, in the order of the vocabulary tables.
-    pub const ALL: [Self; 8] = [
-        Self::Red,
-        Self::Green,
-        Self::Blue,
-        Self::Yellow,
-        Self::Orange,
-        Self::Purple,
-        Self::Black,
-        Self::White,
-    ];
+    pub const ALL: [Self; 8] = [Self::Red, Self::Green, Self::Blue, Self::Yellow, Self::Orange, Self::Purple, Self::Black, Self::White];
 
     /// The colour in sRGB, 0..=255.
     pub fn rgb(self) -> [u8; 3] {
@@ -98,13 +81,7 @@ pub enum Position {
 
 impl Position {
     /// All positions, in the order of the vocabulary tables.
-    pub const ALL: [Self; 5] = [
-        Self::Left,
-        Self::Right,
-        Self::Top,
-        Self::Bottom,
-        Self::Centre,
-    ];
+    pub const ALL: [Self; 5] = [Self::Left, Self::Right, Self::Top, Self::Bottom, Self::Centre];
 }
 
 /// The surface of the things.
@@ -161,11 +138,7 @@ impl Scene {
             count: 1 + draw.below(3) as u8,
             size: draw.pick(&Size::ALL),
             position: draw.pick(&Position::ALL),
-            texture: draw.weighted(&[
-                (Texture::Plain, 0.5),
-                (Texture::Striped, 0.25),
-                (Texture::Dotted, 0.25),
-            ]),
+            texture: draw.weighted(&[(Texture::Plain, 0.5), (Texture::Striped, 0.25), (Texture::Dotted, 0.25)]),
             background: Colour::ALL[background as usize],
             light: draw.next(),
         }
@@ -173,9 +146,7 @@ impl Scene {
 
     /// Whether a caption of one scene also fits the other, in what a short caption says: shape, colour and background.
     pub fn looks_like(&self, other: &Self) -> bool {
-        self.shape == other.shape
-            && self.colour == other.colour
-            && self.background == other.background
+        self.shape == other.shape && self.colour == other.colour && self.background == other.background
     }
 }
 
@@ -185,31 +156,15 @@ mod tests {
 
     #[test]
     fn things_are_never_of_the_colour_of_their_background() {
-        assert!(
-            (0..5_000)
-                .map(|n| Scene::nth(3, n))
-                .all(|scene| scene.colour != scene.background)
-        );
+        assert!((0..5_000).map(|n| Scene::nth(3, n)).all(|scene| scene.colour != scene.background));
     }
 
     #[test]
     fn every_word_of_the_vocabulary_comes_up() {
         let scenes: Vec<Scene> = (0..2_000).map(|n| Scene::nth(3, n)).collect();
-        assert!(
-            Shape::ALL
-                .iter()
-                .all(|s| scenes.iter().any(|scene| scene.shape == *s))
-        );
-        assert!(
-            Colour::ALL
-                .iter()
-                .all(|c| scenes.iter().any(|scene| scene.background == *c))
-        );
-        assert!(
-            Position::ALL
-                .iter()
-                .all(|p| scenes.iter().any(|scene| scene.position == *p))
-        );
+        assert!(Shape::ALL.iter().all(|s| scenes.iter().any(|scene| scene.shape == *s)));
+        assert!(Colour::ALL.iter().all(|c| scenes.iter().any(|scene| scene.background == *c)));
+        assert!(Position::ALL.iter().all(|p| scenes.iter().any(|scene| scene.position == *p)));
         assert!((1..=3).all(|count| scenes.iter().any(|scene| scene.count == count)));
     }
 }

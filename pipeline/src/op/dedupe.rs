@@ -89,7 +89,14 @@ impl Dedupe {
                 inner.services.progress.rows(count);
             }
             tokio::task::spawn_blocking(move || {
-                let mut losers = Losers { out, units: units.names, unit: StringBuilder::new(), row: Int64Builder::new(), kept: StringBuilder::new(), count: 0 };
+                let mut losers = Losers {
+                    out,
+                    units: units.names,
+                    unit: StringBuilder::new(),
+                    row: Int64Builder::new(),
+                    kept: StringBuilder::new(),
+                    count: 0,
+                };
                 buckets.resolve(&mut losers)?;
                 losers.flush()
             })
@@ -390,7 +397,8 @@ impl Losers {
             return Ok(());
         }
         self.count = 0;
-        let columns: Vec<arrow::array::ArrayRef> = vec![Arc::new(self.unit.finish()), Arc::new(self.row.finish()), Arc::new(self.kept.finish())];
+        let columns: Vec<arrow::array::ArrayRef> =
+            vec![Arc::new(self.unit.finish()), Arc::new(self.row.finish()), Arc::new(self.kept.finish())];
         let batch = RecordBatch::try_new(dedupe_schema(), columns)?;
         // Nobody reads any more: the run is being given up.
         self.out.blocking_send(Ok(batch)).map_err(|_| DataFusionError::Execution("cancelled".into()))

@@ -52,7 +52,8 @@ impl Drops {
                     }
                     verdicts.push(list.get(&rows.value(row)).map(|kept| (op.reason.as_str(), Some(kept.clone()))));
                 }
-                let marked = if list.is_empty() && verdicts.iter().all(Option::is_none) { batch } else { exclude(&batch, &op.stage, &verdicts)? };
+                let marked =
+                    if list.is_empty() && verdicts.iter().all(Option::is_none) { batch } else { exclude(&batch, &op.stage, &verdicts)? };
                 if out.send(Ok(marked)).await.is_err() {
                     break;
                 }

@@ -30,7 +30,7 @@ pub struct Env {
 }
 
 /// Where a running operation puts its batches. A send that fails means that nobody reads any more.
-pub type Out = Sender<Result<RecordBatch>>;
+pub(crate) type Out = Sender<Result<RecordBatch>>;
 
 impl Env {
     /// Takes the services from the session.
@@ -60,6 +60,6 @@ impl Env {
 }
 
 /// An error of ours on its way through the engine.
-pub fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+pub(crate) fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }

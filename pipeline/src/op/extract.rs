@@ -17,7 +17,9 @@ use trommel_shards::source::Input;
 use super::env::{Env, Out, external};
 use super::rows::{control_row, fresh_system_columns, strings};
 use crate::crawl::archive::open_wacz;
-use crate::crawl::extract::{Candidate, CandidateKind, CandidateSink, Compat, ExtractError, ExtractOptions, ExtractStats, SkipReason, Types, extract_archive};
+use crate::crawl::extract::{
+    Candidate, CandidateKind, CandidateSink, Compat, ExtractError, ExtractOptions, ExtractStats, SkipReason, Types, extract_archive,
+};
 
 /// Rows in a batch.
 const BATCH_ROWS: usize = 8192;
@@ -43,15 +45,15 @@ impl Extract {
     /// # Errors
     /// When a type is unknown.
     pub fn options(&self) -> Result<ExtractOptions> {
-        let types = self
-            .types
-            .iter()
-            .map(|name| {
-                CandidateKind::ALL.into_iter().find(|kind| kind.as_str() == name).ok_or_else(|| {
-                    DataFusionError::Configuration(format!("`{name}` is no type: image, image_only, audio, video or text"))
+        let types =
+            self.types
+                .iter()
+                .map(|name| {
+                    CandidateKind::ALL.into_iter().find(|kind| kind.as_str() == name).ok_or_else(|| {
+                        DataFusionError::Configuration(format!("`{name}` is no type: image, image_only, audio, video or text"))
+                    })
                 })
-            })
-            .collect::<Result<Types>>()?;
+                .collect::<Result<Types>>()?;
         let mut options = ExtractOptions { types, compat: self.cc2dataset.then_some(Compat::Cc2dataset), ..ExtractOptions::default() };
         if let Some(bytes) = self.max_text_bytes {
             options.limits.text_bytes = bytes;
@@ -64,7 +66,8 @@ impl Extract {
         if !self.cc2dataset {
             return Ok(candidate_schema());
         }
-        let mut fields: Vec<_> = ["uid", "url", "alt", "cc_filename", "page_url"].iter().map(|name| Arc::new(Field::new(*name, DataType::Utf8, true))).collect();
+        let mut fields: Vec<_> =
+            ["uid", "url", "alt", "cc_filename", "page_url"].iter().map(|name| Arc::new(Field::new(*name, DataType::Utf8, true))).collect();
         fields.extend(system_fields());
         Ok(Arc::new(Schema::new(fields)))
     }
@@ -77,7 +80,8 @@ impl Extract {
                 let batch = batch?;
                 let (units, paths, identities) = (strings(&batch, UNIT)?, strings(&batch, "path")?, strings(&batch, "input")?);
                 for row in 0..batch.num_rows() {
-                    let (unit, path, identity) = (units.value(row).to_owned(), paths.value(row).to_owned(), identities.value(row).to_owned());
+                    let (unit, path, identity) =
+                        (units.value(row).to_owned(), paths.value(row).to_owned(), identities.value(row).to_owned());
                     let (op, schema, out) = (op.clone(), Arc::clone(&inner.schema), out.clone());
                     tokio::task::spawn_blocking(move || op.read_file(schema, &unit, &path, &identity, out)).await.map_err(external)??;
                 }
@@ -105,7 +109,9 @@ fn read(path: &str, options: &ExtractOptions, rows: &mut Rows) -> Result<Extract
     let input = Input::open(path).map_err(external)?;
     if name.to_ascii_lowercase().ends_with(".wacz") {
         let Input::Local(file) = input else {
-            return Err(DataFusionError::Execution(format!("`{path}`: a WACZ is read from both ends, so it must be a file on this machine")));
+            return Err(DataFusionError::Execution(format!(
+                "`{path}`: a WACZ is read from both ends, so it must be a file on this machine"
+            )));
         };
         let mut wacz = open_wacz(file, &name, &options.archive).map_err(|e| in_file(e.into()))?;
         let mut stats = ExtractStats::default();
@@ -130,10 +136,16 @@ struct InFile {
 
 /// What a unit's marker says of the extraction.
 fn report(stats: &ExtractStats, identity: &str) -> serde_json::Value {
-    let candidates: serde_json::Map<_, _> =
-        CandidateKind::ALL.into_iter().filter(|&kind| stats.candidates(kind) > 0).map(|kind| (kind.as_str().to_owned(), stats.candidates(kind).into())).collect();
-    let skipped: serde_json::Map<_, _> =
-        SkipReason::ALL.into_iter().filter(|&reason| stats.skipped(reason) > 0).map(|reason| (reason.as_str().to_owned(), stats.skipped(reason).into())).collect();
+    let candidates: serde_json::Map<_, _> = CandidateKind::ALL
+        .into_iter()
+        .filter(|&kind| stats.candidates(kind) > 0)
+        .map(|kind| (kind.as_str().to_owned(), stats.candidates(kind).into()))
+        .collect();
+    let skipped: serde_json::Map<_, _> = SkipReason::ALL
+        .into_iter()
+        .filter(|&reason| stats.skipped(reason) > 0)
+        .map(|reason| (reason.as_str().to_owned(), stats.skipped(reason).into()))
+        .collect();
     serde_json::json!({
         "input": identity,
         "records": stats.records,

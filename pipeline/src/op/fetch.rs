@@ -116,7 +116,9 @@ impl Fetch {
                 }
             }
             match unit.first() {
-                Some(batch) => Err(DataFusionError::Execution(format!("unit `{}` ended without its control row", strings(batch, UNIT)?.value(0)))),
+                Some(batch) => {
+                    Err(DataFusionError::Execution(format!("unit `{}` ended without its control row", strings(batch, UNIT)?.value(0))))
+                }
                 None => Ok(()),
             }
         }))
@@ -140,7 +142,10 @@ async fn run_unit(op: &Arc<Fetch>, env: &Env, name: &str, batches: Vec<RecordBat
     for index in 0..total {
         match job.refused_by_page(index) {
             Some(row) => reorder.put(index, row).map_err(DataFusionError::from)?,
-            None => wanted.push(FetchItem { index: index as u32, url: if urls.is_valid(index) { urls.value(index).to_owned() } else { String::new() } }),
+            None => wanted.push(FetchItem {
+                index: index as u32,
+                url: if urls.is_valid(index) { urls.value(index).to_owned() } else { String::new() },
+            }),
         }
     }
     let decoders = env.services.decoders();

@@ -57,7 +57,8 @@ impl Pack {
 
     pub(super) fn run(&self, mut input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {
         let schema = Arc::clone(&env.schema);
-        let mut packer = Packer { op: self.clone(), schema, open: Vec::new(), next: self.first_unit, host: String::new(), piece: Vec::new() };
+        let mut packer =
+            Packer { op: self.clone(), schema, open: Vec::new(), next: self.first_unit, host: String::new(), piece: Vec::new() };
         Ok(env.stream(move |out| async move {
             while let Some(batch) = input.next().await {
                 packer.push(&batch?, &out).await?;
@@ -207,7 +208,10 @@ impl Packer {
                         ROW => Arc::new(Int64Array::from_iter_values(first..first + chunk.len() as i64)),
                         EXCLUDED | REASON | VALUE => new_null_array(&DataType::Utf8, chunk.len()),
                         other => {
-                            let arrays = sources.iter().map(|batch| super::rows::column(batch, other).map(AsRef::as_ref)).collect::<Result<Vec<_>>>()?;
+                            let arrays = sources
+                                .iter()
+                                .map(|batch| super::rows::column(batch, other).map(AsRef::as_ref))
+                                .collect::<Result<Vec<_>>>()?;
                             interleave(&arrays, &places)?
                         }
                     })

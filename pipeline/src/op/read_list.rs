@@ -33,11 +33,8 @@ pub struct ReadList {
     pub uid: bool,
 }
 
-/// A column's name and type, as JSON can hold it.
-pub type TypedName = (String, DataTypeText);
-
-/// A data type in Arrow's own text form.
-pub type DataTypeText = String;
+/// A column's name and its type in Arrow's own text form, as JSON can hold them.
+type TypedName = (String, String);
 
 impl ReadList {
     /// Resolves the choice against the first file.
@@ -47,7 +44,8 @@ impl ReadList {
     pub fn resolve(file: &str, format: Option<ListFormat>, choice: ColumnChoice, text: &str, uid: bool) -> Result<Self, lists::ListError> {
         let (schema, _) = lists::open(file, format, 1)?;
         let columns = Columns::resolve(file, &schema, &choice, text)?;
-        let columns = columns.taken.iter().map(|(from, field)| (from.clone(), (field.name().clone(), field.data_type().to_string()))).collect();
+        let columns =
+            columns.taken.iter().map(|(from, field)| (from.clone(), (field.name().clone(), field.data_type().to_string()))).collect();
         Ok(Self { format, choice, text: text.to_owned(), columns, uid })
     }
 
@@ -88,7 +86,8 @@ impl ReadList {
                 let batch = batch?;
                 let (units, paths, identities) = (strings(&batch, UNIT)?, strings(&batch, "path")?, strings(&batch, "input")?);
                 for row in 0..batch.num_rows() {
-                    let (unit, path, identity) = (units.value(row).to_owned(), paths.value(row).to_owned(), identities.value(row).to_owned());
+                    let (unit, path, identity) =
+                        (units.value(row).to_owned(), paths.value(row).to_owned(), identities.value(row).to_owned());
                     let (op, env, out) = (op.clone(), inner.clone(), out.clone());
                     tokio::task::spawn_blocking(move || op.read_file(&env, &unit, &path, &identity, &out)).await.map_err(external)??;
                 }

@@ -21,7 +21,9 @@ pub(crate) fn strings<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Stri
 
 /// A 64-bit column by name.
 pub(crate) fn integers<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int64Array> {
-    column(batch, name)?.as_primitive_opt::<Int64Type>().ok_or_else(|| DataFusionError::Plan(format!("column `{name}` is not a 64-bit integer")))
+    column(batch, name)?
+        .as_primitive_opt::<Int64Type>()
+        .ok_or_else(|| DataFusionError::Plan(format!("column `{name}` is not a 64-bit integer")))
 }
 
 /// The runs of rows of one unit in a batch.

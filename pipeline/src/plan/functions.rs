@@ -160,7 +160,10 @@ impl ScalarUDFImpl for Draw {
 /// `order_key` over sort expressions: bytes that compare as the expressions do. `directions` holds one `a` or `d` each,
 /// nulls last.
 pub fn order_key(directions: &str) -> ScalarUDF {
-    ScalarUDF::new_from_impl(OrderKey { name: format!("order_key_{directions}"), signature: Signature::variadic_any(Volatility::Immutable) })
+    ScalarUDF::new_from_impl(OrderKey {
+        name: format!("order_key_{directions}"),
+        signature: Signature::variadic_any(Volatility::Immutable),
+    })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -205,9 +208,13 @@ mod tests {
 
     #[test]
     fn the_host_is_found_in_odd_urls() {
-        for (url, host) in
-            [("http://a.test/x@y", "a.test"), ("https://u:p@a.test:80/", "a.test"), ("http://a.test", "a.test"), ("http://[::1]:80/", "[::1]"), ("x", "x")]
-        {
+        for (url, host) in [
+            ("http://a.test/x@y", "a.test"),
+            ("https://u:p@a.test:80/", "a.test"),
+            ("http://a.test", "a.test"),
+            ("http://[::1]:80/", "[::1]"),
+            ("x", "x"),
+        ] {
             assert_eq!(authority(url), host, "{url}");
         }
     }

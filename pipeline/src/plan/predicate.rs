@@ -111,7 +111,8 @@ impl Keep {
         let why = when(judged, why.end()?).end()?.alias("_why");
         let all: Vec<Expr> = schema.columns().into_iter().map(Expr::Column).collect();
         let plan = LogicalPlanBuilder::from(input).project(all.iter().cloned().chain([why]))?.build()?;
-        let marked = |name: &str, value: Expr| -> Result<Expr> { Ok(when(bare("_why").is_not_null(), value).otherwise(bare(name))?.alias(name)) };
+        let marked =
+            |name: &str, value: Expr| -> Result<Expr> { Ok(when(bare("_why").is_not_null(), value).otherwise(bare(name))?.alias(name)) };
         let seen = match saw {
             Some(chain) => chain.end()?,
             None => lit(datafusion::common::ScalarValue::Utf8(None)),
@@ -188,7 +189,8 @@ fn check_names(condition: &str, context: &SessionContext, schema: &DFSchema) -> 
         }
     }
     let invalid = |e: datafusion::sql::sqlparser::parser::ParserError| KeepError::Invalid(e.to_string());
-    let mut expression = Parser::new(&GenericDialect {}).try_with_sql(condition).and_then(|mut parser| parser.parse_expr()).map_err(invalid)?;
+    let mut expression =
+        Parser::new(&GenericDialect {}).try_with_sql(condition).and_then(|mut parser| parser.parse_expr()).map_err(invalid)?;
     let columns = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let functions = context.state().scalar_functions().keys().cloned().collect();
     match expression.visit(&mut Names { columns, functions }) {
@@ -203,6 +205,10 @@ fn unknown(what: &'static str, name: &str, known: &[&str]) -> KeepError {
     let mut sorted: Vec<&str> = known.to_vec();
     sorted.sort_unstable();
     // A session knows hundreds of functions: the nearest is enough then.
-    let known = if sorted.len() > 40 { format!("{} of them", sorted.len()) } else { sorted.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ") };
+    let known = if sorted.len() > 40 {
+        format!("{} of them", sorted.len())
+    } else {
+        sorted.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
     KeepError::Unknown { what, name: name.to_owned(), hint, known }
 }

@@ -1,6 +1,5 @@
 //! From a recipe to a job: the stages are cut into passes and checked against the columns that they will find.
 
-
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::prelude::SessionContext;
 use trommel_shards::columns::{UID, URL};
@@ -57,7 +56,10 @@ pub async fn compile(recipe: &Recipe, context: &SessionContext, cc2dataset: bool
     }
     let passes = cutter.finish()?;
     let stages = cutter.names;
-    let name = job.name.clone().unwrap_or_else(|| recipe.job.place.file.rsplit('/').next().unwrap_or_default().trim_end_matches(".toml").to_owned());
+    let name = job
+        .name
+        .clone()
+        .unwrap_or_else(|| recipe.job.place.file.rsplit('/').next().unwrap_or_default().trim_end_matches(".toml").to_owned());
     let storage = Storage::open(&job.output).map_err(|e| RecipeError::new(recipe.job.key("output"), e.to_string()))?;
     Ok(Compiled { job: Job { name, recipe: recipe.resolved(), storage, passes, stages } })
 }
@@ -86,7 +88,9 @@ async fn source(settings: &Placed<SourceSettings>, shape: &Shape) -> Result<(Vec
     files.dedup();
     if !lists {
         let extract = Extract { types: value.types.clone(), cc2dataset: shape.compat_cc2dataset, max_text_bytes: value.max_text_bytes };
-        extract.options().map_err(|e| RecipeError::new(settings.key("types"), e.to_string().replace("Invalid or Unsupported Configuration: ", "")))?;
+        extract
+            .options()
+            .map_err(|e| RecipeError::new(settings.key("types"), e.to_string().replace("Invalid or Unsupported Configuration: ", "")))?;
         return Ok((files, Source::Archives(extract)));
     }
     // img2dataset carries no column along unless asked to.
@@ -98,7 +102,9 @@ async fn source(settings: &Placed<SourceSettings>, shape: &Shape) -> Result<(Vec
     let text = if shape.compat_img2dataset { "caption" } else { "text" };
     let (file, format, uid) = (files[0].uri.clone(), value.input_format, !shape.compat_img2dataset);
     let resolved = tokio::task::spawn_blocking(move || ReadList::resolve(&file, format, choice, text, uid)).await;
-    let read = resolved.map_err(|e| RecipeError::new(&settings.place, e.to_string()))?.map_err(|e| RecipeError::new(settings.key("urls"), e.to_string()))?;
+    let read = resolved
+        .map_err(|e| RecipeError::new(&settings.place, e.to_string()))?
+        .map_err(|e| RecipeError::new(settings.key("urls"), e.to_string()))?;
     Ok((files, Source::Lists(read)))
 }
 
@@ -155,7 +161,9 @@ impl<'a> Cutter<'a> {
                 if let Some(model) = &settings.model {
                     trommel_filters::language::FastText::load(model).map_err(|e| RecipeError::new(stage.key("model"), e.to_string()))?;
                 }
-                self.schema = Op::Language(op.clone()).output_schema(&self.schema).map_err(|_| self.no_column(stage.key("column"), &settings.column))?;
+                self.schema = Op::Language(op.clone())
+                    .output_schema(&self.schema)
+                    .map_err(|_| self.no_column(stage.key("column"), &settings.column))?;
                 self.push(StreamStage::Language(op));
             }
             StageSettings::Keep(settings) => {
@@ -183,7 +191,10 @@ impl<'a> Cutter<'a> {
 
     fn dedupe(&mut self, number: usize, name: &str, stage: &Placed<StageSettings>, settings: &DedupeSettings) -> Result<(), RecipeError> {
         if self.fetch.is_some() {
-            return Err(RecipeError::new(&stage.place, "`dedupe` after `fetch` would rewrite every shard: put it before `fetch`, or run it over the finished shards"));
+            return Err(RecipeError::new(
+                &stage.place,
+                "`dedupe` after `fetch` would rewrite every shard: put it before `fetch`, or run it over the finished shards",
+            ));
         }
         if settings.by.is_empty() {
             return Err(RecipeError::new(stage.key("by"), "`by` names no column"));
@@ -201,7 +212,9 @@ impl<'a> Cutter<'a> {
 
     fn order(&self, number: usize, stage: &Placed<StageSettings>, settings: &DedupeSettings) -> Result<Vec<(String, bool)>, RecipeError> {
         let place = stage.key("order");
-        let Some(text) = settings.order.as_deref().map(str::trim).filter(|text| !text.is_empty() && *text != "first") else { return Ok(Vec::new()) };
+        let Some(text) = settings.order.as_deref().map(str::trim).filter(|text| !text.is_empty() && *text != "first") else {
+            return Ok(Vec::new());
+        };
         if text == "hash" {
             let uid = if self.schema.field_with_name(UID).is_ok() { UID } else { "_uid" };
             // Rows of one key may share their uid: the place in the input breaks such ties.
@@ -214,7 +227,9 @@ impl<'a> Cutter<'a> {
             .map_err(|e| RecipeError::new(place, e.to_string()))?;
         let order: Vec<(String, bool)> = items.into_iter().map(|item| (item.expr.to_string(), item.options.asc == Some(false))).collect();
         for (sql, _) in &order {
-            Keep::parse("order", &format!("({sql}) is null")).and_then(|probe| probe.check(self.context, &self.schema)).map_err(|e| RecipeError::new(place, e.to_string()))?;
+            Keep::parse("order", &format!("({sql}) is null"))
+                .and_then(|probe| probe.check(self.context, &self.schema))
+                .map_err(|e| RecipeError::new(place, e.to_string()))?;
         }
         Ok(order)
     }
@@ -223,7 +238,9 @@ impl<'a> Cutter<'a> {
         if self.fetch.is_some() {
             return Err(RecipeError::new(&stage.place, "a recipe fetches once"));
         }
-        let network = settings.network(self.recipe.network.value.clone(), self.recipe.job.value.contact.as_deref()).map_err(|e| RecipeError::new(&stage.place, e))?;
+        let network = settings
+            .network(self.recipe.network.value.clone(), self.recipe.job.value.contact.as_deref())
+            .map_err(|e| RecipeError::new(&stage.place, e))?;
         if !settings.offline {
             if network.contact.trim().is_empty() {
                 let message = "fetching needs a contact: set `contact = \"https://example.org/bot\"` in [job], a url or mail address where site owners reach you";
@@ -262,10 +279,12 @@ impl<'a> Cutter<'a> {
             page_optout: !network.disallowed_directives.is_empty(),
         };
         let archive = archives(&settings.archive).map_err(|e| RecipeError::new(stage.key("archive"), e))?;
-        let fetch = Fetch { config: network, images, archive, offline: settings.offline, unit_seconds: settings.unit_seconds, last_round: false };
+        let fetch =
+            Fetch { config: network, images, archive, offline: settings.offline, unit_seconds: settings.unit_seconds, last_round: false };
         self.close_tables();
         let input_columns = self.schema.fields().iter().map(|field| field.name().clone()).collect();
-        self.schema = Op::Fetch(Box::new(fetch.clone())).output_schema(&self.schema).map_err(|e| RecipeError::new(&stage.place, e.to_string()))?;
+        self.schema =
+            Op::Fetch(Box::new(fetch.clone())).output_schema(&self.schema).map_err(|e| RecipeError::new(&stage.place, e.to_string()))?;
         let pass = FetchPass {
             stage: name.to_owned(),
             fetch,
@@ -283,7 +302,10 @@ impl<'a> Cutter<'a> {
     fn shards(&self, stage: &Placed<StageSettings>, settings: &WriteSettings) -> Result<ShardSpec, RecipeError> {
         let fetch = self.fetch.as_ref();
         if fetch.is_none() && matches!(settings.format, OutputFormat::Webdataset | OutputFormat::Files) {
-            return Err(RecipeError::new(stage.key("format"), "without `fetch` there are no pictures to write: use `format = \"parquet\"`"));
+            return Err(RecipeError::new(
+                stage.key("format"),
+                "without `fetch` there are no pictures to write: use `format = \"parquet\"`",
+            ));
         }
         let caption = if self.shape.compat_img2dataset { "caption" } else { "text" };
         Ok(ShardSpec {
@@ -336,7 +358,8 @@ impl<'a> Cutter<'a> {
     }
 
     fn no_column(&self, place: &Place, name: &str) -> RecipeError {
-        let known: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).filter(|name| !name.starts_with('_')).collect();
+        let known: Vec<&str> =
+            self.schema.fields().iter().map(|field| field.name().as_str()).filter(|name| !name.starts_with('_')).collect();
         let hint = super::nearest(name, known.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         RecipeError::new(place, format!("no column `{name}` here{hint}; there are {list}"))
@@ -350,7 +373,12 @@ fn archives(patterns: &[String]) -> Result<Vec<String>, String> {
         let found: Vec<String> = if std::path::Path::new(pattern).is_file() {
             vec![pattern.clone()]
         } else {
-            glob::glob(pattern).map_err(|e| e.to_string())?.filter_map(Result::ok).filter(|path| path.is_file()).map(|path| path.display().to_string()).collect()
+            glob::glob(pattern)
+                .map_err(|e| e.to_string())?
+                .filter_map(Result::ok)
+                .filter(|path| path.is_file())
+                .map(|path| path.display().to_string())
+                .collect()
         };
         if found.is_empty() {
             return Err(format!("`{pattern}` matches no file"));
@@ -361,4 +389,3 @@ fn archives(patterns: &[String]) -> Result<Vec<String>, String> {
     files.dedup();
     Ok(files)
 }
-

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::nearest;
 use super::error::{Place, RecipeError};
+use super::nearest;
 use super::settings::{DedupeSettings, FetchSettings, JobSettings, KeepSettings, LanguageSettings, SourceSettings, WriteSettings};
 use crate::crawl::fetch::FetchConfig;
 
@@ -107,7 +107,10 @@ impl Recipe {
                 "stage" => stages = reader.stages(value)?,
                 other => {
                     let hint = hint(other, ["job", "source", "network", "stage"]);
-                    return Err(RecipeError::new(&reader.place(key.span()), format!("unknown table `{other}`{hint}; there are [job], [source], [network] and [[stage]]")));
+                    return Err(RecipeError::new(
+                        &reader.place(key.span()),
+                        format!("unknown table `{other}`{hint}; there are [job], [source], [network] and [[stage]]"),
+                    ));
                 }
             }
         }
@@ -167,7 +170,12 @@ impl Reader<'_> {
     }
 
     /// A table whose keys are the fields of `T`.
-    fn section<T: DeserializeOwned + Serialize + Default>(&self, name: &str, span: Range<usize>, value: Spanned<DeValue<'_>>) -> Result<Placed<T>, RecipeError> {
+    fn section<T: DeserializeOwned + Serialize + Default>(
+        &self,
+        name: &str,
+        span: Range<usize>,
+        value: Spanned<DeValue<'_>>,
+    ) -> Result<Placed<T>, RecipeError> {
         let place = self.place(span);
         let DeValue::Table(table) = value.get_ref() else {
             return Err(RecipeError::new(&place, format!("{name} is a table")));

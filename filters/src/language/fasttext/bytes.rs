@@ -15,10 +15,7 @@ impl<'a> Cursor<'a> {
 
     /// An error at the place that has been reached.
     pub(super) fn error(&self, reason: &'static str) -> Malformed {
-        Malformed {
-            offset: self.offset,
-            reason,
-        }
+        Malformed { offset: self.offset, reason }
     }
 
     pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
@@ -70,13 +67,8 @@ impl<'a> Cursor<'a> {
 
     /// `len` floats; nothing is allocated before they are known to be there.
     pub(super) fn f32s(&mut self, len: usize) -> Result<Vec<f32>, Malformed> {
-        let size = len
-            .checked_mul(4)
-            .ok_or_else(|| self.error("a matrix beyond all bounds"))?;
+        let size = len.checked_mul(4).ok_or_else(|| self.error("a matrix beyond all bounds"))?;
         let raw = self.take(size)?;
-        Ok(raw
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect())
+        Ok(raw.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
     }
 }

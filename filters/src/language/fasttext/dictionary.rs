@@ -36,14 +36,8 @@ impl Dictionary {
         if words.checked_add(labels) != Some(size) {
             return Err(cursor.error("a dictionary whose words and labels do not add up"));
         }
-        let mut this = Self {
-            text: Vec::new(),
-            ends: Vec::new(),
-            slots: Vec::new(),
-            labels: Vec::new(),
-            label_counts: Vec::new(),
-            pruned: None,
-        };
+        let mut this =
+            Self { text: Vec::new(), ends: Vec::new(), slots: Vec::new(), labels: Vec::new(), label_counts: Vec::new(), pruned: None };
         for i in 0..size {
             let entry = cursor.until_nul()?;
             let count = cursor.i64()?;
@@ -53,8 +47,7 @@ impl Dictionary {
             }
             if is_label {
                 let label = String::from_utf8_lossy(entry);
-                this.labels
-                    .push(label.strip_prefix(LABEL_PREFIX).unwrap_or(&label).into());
+                this.labels.push(label.strip_prefix(LABEL_PREFIX).unwrap_or(&label).into());
                 this.label_counts.push(count);
             } else {
                 this.text.extend_from_slice(entry);
@@ -129,9 +122,7 @@ impl Dictionary {
         mut row: impl FnMut(usize),
     ) {
         word_hashes.clear();
-        let tokens = text
-            .as_bytes()
-            .split(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t' | 0x0b | 0x0c | 0));
+        let tokens = text.as_bytes().split(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t' | 0x0b | 0x0c | 0));
         for word in tokens.filter(|w| !w.is_empty()).chain([END_OF_LINE]) {
             let h = hash(word);
             let known = self.slots[self.slot(word, h)];

@@ -37,9 +37,7 @@ impl Loss {
             1 => Some(Self::Tree(Tree::new(counts))),
             2 | 4 => {
                 let step = 2.0 * SIGMOID_MAX / SIGMOID_TABLE as f32;
-                let table = (0..=SIGMOID_TABLE)
-                    .map(|i| sigmoid(i as f32 * step - SIGMOID_MAX))
-                    .collect();
+                let table = (0..=SIGMOID_TABLE).map(|i| sigmoid(i as f32 * step - SIGMOID_MAX)).collect();
                 Some(Self::Sigmoid { labels, table })
             }
             3 => Some(Self::Softmax { labels }),
@@ -48,12 +46,7 @@ impl Loss {
     }
 
     /// The best label and its probability, plus 1e-5 as in fastText; `scratch` is overwritten.
-    pub(super) fn best(
-        &self,
-        output: &Matrix,
-        hidden: &[f32],
-        scratch: &mut Vec<f32>,
-    ) -> Option<(usize, f32)> {
+    pub(super) fn best(&self, output: &Matrix, hidden: &[f32], scratch: &mut Vec<f32>) -> Option<(usize, f32)> {
         let best = match self {
             Self::Tree(tree) => tree.best(output, hidden),
             Self::Sigmoid { labels, table } => {
@@ -65,12 +58,8 @@ impl Loss {
                 scratch.clear();
                 scratch.extend((0..*labels).map(|i| output.dot_row(i, hidden)));
                 let max = scratch.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let sum: f32 = scratch
-                    .iter()
-                    .map(|x| f64::from(x - max).exp() as f32)
-                    .sum();
-                argmax(scratch)
-                    .map(|(label, x)| (label, log(f64::from(x - max).exp() as f32 / sum)))
+                let sum: f32 = scratch.iter().map(|x| f64::from(x - max).exp() as f32).sum();
+                argmax(scratch).map(|(label, x)| (label, log(f64::from(x - max).exp() as f32 / sum)))
             }
         };
         best.map(|(label, log_p)| (label, log_p.exp()))
@@ -135,11 +124,7 @@ impl Tree {
 
 /// The last of the greatest values: fastText's heap of one lets a later equal label replace an earlier one.
 fn argmax(values: &[f32]) -> Option<(usize, f32)> {
-    values
-        .iter()
-        .copied()
-        .enumerate()
-        .reduce(|best, next| if next.1 >= best.1 { next } else { best })
+    values.iter().copied().enumerate().reduce(|best, next| if next.1 >= best.1 { next } else { best })
 }
 
 fn sigmoid(x: f32) -> f32 {

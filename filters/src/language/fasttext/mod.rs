@@ -108,10 +108,7 @@ impl FastText {
     /// [`FastTextError`] with the path, where the file cannot be read, is damaged, or is not a supervised model.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, FastTextError> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|source| FastTextError::Read {
-            path: path.into(),
-            source,
-        })?;
+        let bytes = fs::read(path).map_err(|source| FastTextError::Read { path: path.into(), source })?;
         Self::parse(&bytes, path)
     }
 
@@ -148,17 +145,9 @@ impl FastText {
         if output.columns() != settings.dim || output.rows() < dictionary.labels().len() {
             return Err(cursor.error("an output matrix that does not fit the labels"));
         }
-        let loss = Loss::new(settings.loss, dictionary.label_counts())
-            .ok_or_else(|| cursor.error("an unknown loss"))?;
+        let loss = Loss::new(settings.loss, dictionary.label_counts()).ok_or_else(|| cursor.error("an unknown loss"))?;
         let id = format!("fasttext:{}", blake3::hash(bytes).to_hex().split_at(16).0);
-        Ok(Self {
-            id,
-            settings,
-            dictionary,
-            input,
-            output,
-            loss,
-        })
+        Ok(Self { id, settings, dictionary, input, output, loss })
     }
 
     /// The labels of the model without their prefix, in the order of the file.
@@ -169,21 +158,15 @@ impl FastText {
     /// The most likely label and its probability, or nothing where no word of the text is known.
     fn best(&self, text: &str) -> Option<(usize, f32)> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let Scratch {
-                hidden,
-                output,
-                token,
-                word_hashes,
-            } = scratch;
+            let Scratch { hidden, output, token, word_hashes } = scratch;
             hidden.clear();
             hidden.resize(self.settings.dim, 0.0);
             let mut rows = 0u32;
             let text = prefix(text, WINDOW_BYTES);
-            self.dictionary
-                .for_each_row(text, &self.settings, token, word_hashes, |row| {
-                    self.input.add_row(row, hidden);
-                    rows += 1;
-                });
+            self.dictionary.for_each_row(text, &self.settings, token, word_hashes, |row| {
+                self.input.add_row(row, hidden);
+                rows += 1;
+            });
             if rows == 0 {
                 return None;
             }
@@ -202,10 +185,7 @@ impl LanguageDetector for FastText {
             return Detection::UNDETERMINED;
         }
         match self.best(text) {
-            Some((label, score)) => Detection {
-                lang: &self.dictionary.labels()[label],
-                score: score.clamp(0.0, 1.0),
-            },
+            Some((label, score)) => Detection { lang: &self.dictionary.labels()[label], score: score.clamp(0.0, 1.0) },
             None => Detection::UNDETERMINED,
         }
     }
@@ -218,10 +198,7 @@ impl LanguageDetector for FastText {
 
 fn read_settings(cursor: &mut Cursor<'_>) -> Result<Settings, Malformed> {
     if cursor.i32()? != MAGIC {
-        return Err(Malformed {
-            offset: 0,
-            reason: "no fastText magic number",
-        });
+        return Err(Malformed { offset: 0, reason: "no fastText magic number" });
     }
     let version = cursor.i32()?;
     if !(11..=VERSION).contains(&version) {

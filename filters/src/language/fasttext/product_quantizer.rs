@@ -21,21 +21,12 @@ impl ProductQuantizer {
         let pieces = cursor.count32()?;
         let piece_len = cursor.count32()?;
         let last_len = cursor.count32()?;
-        let fits = pieces
-            .checked_sub(1)
-            .and_then(|n| n.checked_mul(piece_len))
-            .and_then(|n| n.checked_add(last_len))
-            == Some(dim);
+        let fits = pieces.checked_sub(1).and_then(|n| n.checked_mul(piece_len)).and_then(|n| n.checked_add(last_len)) == Some(dim);
         if !fits || last_len > piece_len {
             return Err(cursor.error("a code book whose pieces do not add up"));
         }
         let centroids = cursor.f32s(dim.saturating_mul(CENTROIDS))?;
-        Ok(Self {
-            pieces,
-            piece_len,
-            last_len,
-            centroids,
-        })
+        Ok(Self { pieces, piece_len, last_len, centroids })
     }
 
     /// Bytes of one coded vector.
@@ -50,11 +41,7 @@ impl ProductQuantizer {
 
     /// The centroid of `code` in the piece at `piece`.
     pub(super) fn centroid(&self, piece: usize, code: u8) -> &[f32] {
-        let len = if piece + 1 == self.pieces {
-            self.last_len
-        } else {
-            self.piece_len
-        };
+        let len = if piece + 1 == self.pieces { self.last_len } else { self.piece_len };
         let start = piece * CENTROIDS * self.piece_len + usize::from(code) * len;
         &self.centroids[start..start + len]
     }

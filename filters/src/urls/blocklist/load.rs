@@ -103,10 +103,7 @@ impl BlockListBuilder {
     /// [`BlockListError`] with the file, and the line where one is bad; an error too where there is no such file.
     pub fn folder(mut self, path: impl AsRef<Path>) -> Result<Self, BlockListError> {
         let root = path.as_ref();
-        let unread = |source| BlockListError::Read {
-            path: root.into(),
-            source,
-        };
+        let unread = |source| BlockListError::Read { path: root.into(), source };
         let mut folders = vec![root.to_path_buf()];
         for entry in fs::read_dir(root).map_err(unread)? {
             let path = entry.map_err(unread)?.path();
@@ -118,11 +115,7 @@ impl BlockListBuilder {
         folders.sort();
         let mut found = false;
         for folder in folders {
-            let name = folder
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let (domains, urls) = (folder.join("domains"), folder.join("urls"));
             if domains.is_file() {
                 found = true;
@@ -133,11 +126,7 @@ impl BlockListBuilder {
                 self = self.urls_file(urls, &name)?;
             }
         }
-        if found {
-            Ok(self)
-        } else {
-            Err(BlockListError::Empty { path: root.into() })
-        }
+        if found { Ok(self) } else { Err(BlockListError::Empty { path: root.into() }) }
     }
 
     /// The list.
@@ -152,10 +141,7 @@ impl BlockListBuilder {
         parse: fn(&str) -> Result<String, &'static str>,
         set: fn(&mut BlockList) -> &mut StringSet,
     ) -> Result<Self, BlockListError> {
-        let unread = |source| BlockListError::Read {
-            path: path.into(),
-            source,
-        };
+        let unread = |source| BlockListError::Read { path: path.into(), source };
         let full = || BlockListError::Full { path: path.into() };
         let number = match self.list.lists.iter().position(|name| name == list) {
             Some(known) => known,
@@ -170,11 +156,7 @@ impl BlockListBuilder {
         for line in 1.. {
             bytes.clear();
             let limit = LONGEST_LINE as u64 + 1;
-            if io::Read::take(&mut reader, limit)
-                .read_until(b'\n', &mut bytes)
-                .map_err(unread)?
-                == 0
-            {
+            if io::Read::take(&mut reader, limit).read_until(b'\n', &mut bytes).map_err(unread)? == 0 {
                 break;
             }
             let text = String::from_utf8_lossy(&bytes);
@@ -183,11 +165,7 @@ impl BlockListBuilder {
             if entry.is_empty() && !too_long {
                 continue;
             }
-            let parsed = if too_long {
-                Err("a line of over 64 KiB")
-            } else {
-                parse(entry)
-            };
+            let parsed = if too_long { Err("a line of over 64 KiB") } else { parse(entry) };
             match parsed {
                 Ok(key) => {
                     if !set(&mut self.list).insert(key.as_bytes(), number) {
@@ -195,17 +173,10 @@ impl BlockListBuilder {
                     }
                 }
                 // The rest of a line that is too long would be read as entries.
-                Err(_) if self.on_bad_line == OnBadLine::Skip && !too_long => {
-                    self.list.skipped += 1
-                }
+                Err(_) if self.on_bad_line == OnBadLine::Skip && !too_long => self.list.skipped += 1,
                 Err(reason) => {
                     let text = entry.chars().take(80).collect();
-                    return Err(BlockListError::Line {
-                        path: path.into(),
-                        line,
-                        reason,
-                        text,
-                    });
+                    return Err(BlockListError::Line { path: path.into(), line, reason, text });
                 }
             }
         }
@@ -234,11 +205,7 @@ fn host_entry(entry: &str) -> Result<String, &'static str> {
 
 /// A URL prefix as it is looked up: host without `www.`, path, query.
 fn url_entry(entry: &str) -> Result<String, &'static str> {
-    let url = if entry.contains("://") {
-        parse_http(entry)
-    } else {
-        parse_http(&format!("http://{entry}"))
-    };
+    let url = if entry.contains("://") { parse_http(entry) } else { parse_http(&format!("http://{entry}")) };
     let url = url.ok_or("not a url")?;
     let host = url.host_str().ok_or("a url without a host")?;
     let mut key = String::from(without_www(host.strip_suffix('.').unwrap_or(host)));

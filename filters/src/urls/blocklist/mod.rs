@@ -101,11 +101,7 @@ impl BlockList {
             key.push('?');
             key.push_str(query);
         }
-        let boundaries = key
-            .bytes()
-            .enumerate()
-            .skip(path_at)
-            .filter(|(_, b)| matches!(b, b'/' | b'?' | b'&'));
+        let boundaries = key.bytes().enumerate().skip(path_at).filter(|(_, b)| matches!(b, b'/' | b'?' | b'&'));
         // Longest first would name the most exact list; shortest first ends sooner, and blocked is blocked.
         boundaries
             .map(|(i, _)| i)

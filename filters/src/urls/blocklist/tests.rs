@@ -20,10 +20,7 @@ fn hosts_cover_what_is_below_them_on_label_boundaries() {
         "# a comment\r\nexample.com\n.Tracker.Example # inline\n*.wild.example\n0.0.0.0 ads.example\n\
          127.0.0.1\nbücher.example\n\n2001:db8::1\n",
     );
-    let list = BlockListBuilder::new()
-        .hosts_file(path, "ads")
-        .unwrap()
-        .build();
+    let list = BlockListBuilder::new().hosts_file(path, "ads").unwrap().build();
     assert_eq!(list.len(), 7);
     for url in [
         "http://example.com/",
@@ -37,27 +34,15 @@ fn hosts_cover_what_is_below_them_on_label_boundaries() {
     ] {
         assert_eq!(list.check(url), Some(Blocked::Host("ads")), "{url}");
     }
-    for url in [
-        "http://notexample.com/",
-        "http://com/",
-        "http://1.127.0.0.1.example/",
-        "ftp://example.com/",
-        "",
-    ] {
+    for url in ["http://notexample.com/", "http://com/", "http://1.127.0.0.1.example/", "ftp://example.com/", ""] {
         assert_eq!(list.check(url), None, "{url}");
     }
 }
 
 #[test]
 fn url_prefixes_end_on_path_boundaries() {
-    let path = written(
-        "urls",
-        "whole.example/\nexample.com/ads\nwww.example.org/a/b/\nhttps://example.net/show?id=3\n",
-    );
-    let list = BlockListBuilder::new()
-        .urls_file(path, "porn")
-        .unwrap()
-        .build();
+    let path = written("urls", "whole.example/\nexample.com/ads\nwww.example.org/a/b/\nhttps://example.net/show?id=3\n");
+    let list = BlockListBuilder::new().urls_file(path, "porn").unwrap().build();
     for url in [
         "http://example.com/ads",
         "https://www.example.com/ads/1.jpg",
@@ -86,31 +71,13 @@ fn url_prefixes_end_on_path_boundaries() {
 #[test]
 fn a_bad_line_is_named_or_skipped() {
     let path = written("bad", "good.example\n\nnot a host\n");
-    let error = BlockListBuilder::new()
-        .hosts_file(&path, "x")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("list:3: more than a host in the line: `not a host`"),
-        "{error}"
-    );
-    let list = BlockListBuilder::new()
-        .on_bad_line(OnBadLine::Skip)
-        .hosts_file(&path, "x")
-        .unwrap()
-        .build();
+    let error = BlockListBuilder::new().hosts_file(&path, "x").unwrap_err().to_string();
+    assert!(error.contains("list:3: more than a host in the line: `not a host`"), "{error}");
+    let list = BlockListBuilder::new().on_bad_line(OnBadLine::Skip).hosts_file(&path, "x").unwrap().build();
     assert_eq!((list.len(), list.skipped()), (1, 1));
     let long = written("long", &"a".repeat(100_000));
-    assert!(
-        BlockListBuilder::new()
-            .on_bad_line(OnBadLine::Skip)
-            .hosts_file(long, "x")
-            .is_err()
-    );
-    let error = BlockListBuilder::new()
-        .hosts_file("no/such/list", "x")
-        .unwrap_err()
-        .to_string();
+    assert!(BlockListBuilder::new().on_bad_line(OnBadLine::Skip).hosts_file(long, "x").is_err());
+    let error = BlockListBuilder::new().hosts_file("no/such/list", "x").unwrap_err().to_string();
     assert!(error.contains("no/such/list"), "{error}");
 }
 
@@ -126,23 +93,11 @@ fn a_folder_of_categories_is_read_whole() {
         fs::write(root.join(name).join(file), text).unwrap();
     }
     let list = BlockListBuilder::new().folder(&root).unwrap().build();
-    assert_eq!(
-        list.check("http://bad.example/").map(Blocked::list),
-        Some("adult")
-    );
-    assert_eq!(
-        list.check("http://mixed.example/bad/1").map(Blocked::list),
-        Some("adult")
-    );
-    assert_eq!(
-        list.check("http://x.bet.example/").map(Blocked::list),
-        Some("gambling")
-    );
+    assert_eq!(list.check("http://bad.example/").map(Blocked::list), Some("adult"));
+    assert_eq!(list.check("http://mixed.example/bad/1").map(Blocked::list), Some("adult"));
+    assert_eq!(list.check("http://x.bet.example/").map(Blocked::list), Some("gambling"));
     let empty = written("empty", "");
-    assert!(matches!(
-        BlockListBuilder::new().folder(empty.parent().unwrap()),
-        Err(BlockListError::Empty { .. })
-    ));
+    assert!(matches!(BlockListBuilder::new().folder(empty.parent().unwrap()), Err(BlockListError::Empty { .. })));
 }
 
 #[test]

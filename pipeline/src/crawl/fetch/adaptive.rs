@@ -55,11 +55,7 @@ impl Drop for Ticket {
         let Some(permit) = self.permit.take() else {
             return;
         };
-        let paid = self
-            .owner
-            .debt
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |d| d.checked_sub(1))
-            .is_ok();
+        let paid = self.owner.debt.fetch_update(Ordering::AcqRel, Ordering::Acquire, |d| d.checked_sub(1)).is_ok();
         if paid {
             permit.forget();
         }
@@ -74,14 +70,7 @@ impl Adaptive {
             limit: AtomicUsize::new(start),
             debt: AtomicUsize::new(0),
             wanted_more: AtomicBool::new(false),
-            window: Mutex::new(Window {
-                since: Instant::now(),
-                done: 0,
-                timed_out: 0,
-                usual: None,
-                last_rate: 0.0,
-                rose: false,
-            }),
+            window: Mutex::new(Window { since: Instant::now(), done: 0, timed_out: 0, usual: None, last_rate: 0.0, rose: false }),
             min,
             max,
         }
@@ -93,10 +82,7 @@ impl Adaptive {
 
     pub(crate) fn try_ticket(self: &Arc<Self>) -> Option<Ticket> {
         match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(permit) => Some(Ticket {
-                permit: Some(permit),
-                owner: Arc::clone(self),
-            }),
+            Ok(permit) => Some(Ticket { permit: Some(permit), owner: Arc::clone(self) }),
             Err(_) => {
                 self.wanted_more.store(true, Ordering::Relaxed);
                 None
@@ -106,10 +92,7 @@ impl Adaptive {
 
     pub(crate) async fn ticket(self: Arc<Self>) -> Ticket {
         let permit = Arc::clone(&self.slots).acquire_owned().await.ok();
-        Ticket {
-            permit,
-            owner: self,
-        }
+        Ticket { permit, owner: self }
     }
 
     /// Hears of a finished request; once per window of about `limit` of them the limit moves.
@@ -131,11 +114,7 @@ impl Adaptive {
             return;
         }
         let share = w.timed_out as f64 / w.done as f64;
-        let rate = w.done as f64
-            / now
-                .saturating_duration_since(w.since)
-                .as_secs_f64()
-                .max(1e-3);
+        let rate = w.done as f64 / now.saturating_duration_since(w.since).as_secs_f64().max(1e-3);
         let usual = w.usual.unwrap_or(share);
         let saturated = self.wanted_more.swap(false, Ordering::Relaxed);
         if share > (2.0 * usual).max(0.15) {
@@ -166,13 +145,11 @@ impl Adaptive {
             self.debt.fetch_add(from - to - gone, Ordering::AcqRel);
         } else {
             let mut more = to - from;
-            let _ = self
-                .debt
-                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |debt| {
-                    let paid = debt.min(to - from);
-                    more = to - from - paid;
-                    Some(debt - paid)
-                });
+            let _ = self.debt.fetch_update(Ordering::AcqRel, Ordering::Acquire, |debt| {
+                let paid = debt.min(to - from);
+                more = to - from - paid;
+                Some(debt - paid)
+            });
             self.slots.add_permits(more);
         }
     }

@@ -58,8 +58,7 @@ impl Watch<'_> {
         let mut at = (self.last + self.limits.idle).min(self.deadline);
         if self.limits.min_rate > 0 {
             // When the bytes so far would fall under the rate, were nothing more to come.
-            let earned =
-                Duration::from_secs_f64(self.received as f64 / self.limits.min_rate as f64);
+            let earned = Duration::from_secs_f64(self.received as f64 / self.limits.min_rate as f64);
             at = at.min(self.start + self.limits.min_rate_grace.max(earned));
         }
         at
@@ -67,16 +66,10 @@ impl Watch<'_> {
 
     fn broken(&self, now: Instant) -> Option<FetchFailure> {
         if now >= self.deadline {
-            return Some(FetchFailure::new(
-                "total_timeout",
-                format!("{} bytes when the time for the url was up", self.received),
-            ));
+            return Some(FetchFailure::new("total_timeout", format!("{} bytes when the time for the url was up", self.received)));
         }
         if now >= self.last + self.limits.idle {
-            return Some(FetchFailure::new(
-                "idle_timeout",
-                format!("silence after {} bytes", self.received),
-            ));
+            return Some(FetchFailure::new("idle_timeout", format!("silence after {} bytes", self.received)));
         }
         let spent = now - self.start;
         if self.limits.min_rate > 0
@@ -85,22 +78,13 @@ impl Watch<'_> {
         {
             return Some(FetchFailure::new(
                 "too_slow",
-                format!(
-                    "{} bytes in {:.1} s, less than {} a second",
-                    self.received,
-                    spent.as_secs_f64(),
-                    self.limits.min_rate
-                ),
+                format!("{} bytes in {:.1} s, less than {} a second", self.received, spent.as_secs_f64(), self.limits.min_rate),
             ));
         }
         None
     }
 
-    async fn next<F, T>(
-        &mut self,
-        timer: &mut std::pin::Pin<&mut tokio::time::Sleep>,
-        chunk: F,
-    ) -> Result<T, FetchFailure>
+    async fn next<F, T>(&mut self, timer: &mut std::pin::Pin<&mut tokio::time::Sleep>, chunk: F) -> Result<T, FetchFailure>
     where
         F: Future<Output = T>,
     {
@@ -135,10 +119,7 @@ pub(crate) async fn read(
     if let Some(bytes) = announced
         && bytes > limits.max_wire
     {
-        return Err(FetchFailure::new(
-            "body_too_large",
-            format!("{bytes} bytes announced, {} allowed", limits.max_wire),
-        ));
+        return Err(FetchFailure::new("body_too_large", format!("{bytes} bytes announced, {} allowed", limits.max_wire)));
     }
     let needs_lane = match (coding, announced) {
         (Coding::Identity, Some(bytes)) => !memory.try_grow(permit, bytes),
@@ -150,13 +131,7 @@ pub(crate) async fn read(
     }
     let mut decoder = Decoder::new(coding, limits)?;
     let start = Instant::now();
-    let mut watch = Watch {
-        limits,
-        start,
-        last: start,
-        deadline,
-        received: 0,
-    };
+    let mut watch = Watch { limits, start, last: start, deadline, received: 0 };
     let mut timer = std::pin::pin!(tokio::time::sleep_until(watch.next_check()));
     let mut first: Option<Bytes> = None;
     let mut whole = BytesMut::new();
@@ -172,10 +147,7 @@ pub(crate) async fn read(
         watch.last = Instant::now();
         watch.received += chunk.len() as u64;
         if watch.received > limits.max_wire {
-            return Err(FetchFailure::new(
-                "body_too_large",
-                format!("more than {} bytes", limits.max_wire),
-            ));
+            return Err(FetchFailure::new("body_too_large", format!("more than {} bytes", limits.max_wire)));
         }
         // A server that keeps sending is caught here, not by the timer.
         if watch.last >= deadline
@@ -187,9 +159,7 @@ pub(crate) async fn read(
             decoder.push(&chunk, watch.received)?;
             continue;
         }
-        if watch.received > permit.bytes()
-            && !memory.try_grow(permit, (watch.received * 2).min(limits.max_wire))
-        {
+        if watch.received > permit.bytes() && !memory.try_grow(permit, (watch.received * 2).min(limits.max_wire)) {
             let waited = Instant::now();
             grow(memory, permit, deadline).await?;
             // Our wait, not the server's.
@@ -202,12 +172,7 @@ pub(crate) async fn read(
         }
         if let Some(first) = first.take() {
             // The announced length is only an announcement: no more than a MiB on trust.
-            whole.reserve(
-                announced
-                    .unwrap_or(0)
-                    .clamp(first.len() as u64 + chunk.len() as u64, 1 << 20)
-                    as usize,
-            );
+            whole.reserve(announced.unwrap_or(0).clamp(first.len() as u64 + chunk.len() as u64, 1 << 20) as usize);
             whole.extend_from_slice(&first);
         }
         whole.extend_from_slice(&chunk);
@@ -216,10 +181,7 @@ pub(crate) async fn read(
     if let Some(expected) = announced
         && expected != wire_bytes
     {
-        return Err(FetchFailure::new(
-            "length_mismatch",
-            format!("{wire_bytes} bytes of {expected} announced"),
-        ));
+        return Err(FetchFailure::new("length_mismatch", format!("{wire_bytes} bytes of {expected} announced")));
     }
     let bytes = match decoder {
         Some(decoder) => decoder.finish()?,
@@ -229,16 +191,10 @@ pub(crate) async fn read(
     Ok(Body { bytes, wire_bytes })
 }
 
-async fn grow(
-    memory: &Memory,
-    permit: &mut MemoryPermit,
-    deadline: Instant,
-) -> Result<(), FetchFailure> {
+async fn grow(memory: &Memory, permit: &mut MemoryPermit, deadline: Instant) -> Result<(), FetchFailure> {
     tokio::time::timeout_at(deadline, memory.lane(permit))
         .await
-        .map_err(|_| {
-            FetchFailure::new("memory_timeout", "no memory for the body came free in time")
-        })
+        .map_err(|_| FetchFailure::new("memory_timeout", "no memory for the body came free in time"))
 }
 
 /// Reads at most `limit` bytes of a policy file and leaves the rest, as RFC 9309 §2.5 allows. The flag
@@ -250,20 +206,10 @@ pub(crate) async fn read_prefix(
     limits: &Limits,
     deadline: Instant,
 ) -> Result<(Vec<u8>, bool), FetchFailure> {
-    let limits = Limits {
-        max_wire: u64::MAX,
-        max_decoded: limit + 1,
-        ..limits.clone()
-    };
+    let limits = Limits { max_wire: u64::MAX, max_decoded: limit + 1, ..limits.clone() };
     let mut decoder = Decoder::new(coding, &limits)?;
     let start = Instant::now();
-    let mut watch = Watch {
-        limits: &limits,
-        start,
-        last: start,
-        deadline,
-        received: 0,
-    };
+    let mut watch = Watch { limits: &limits, start, last: start, deadline, received: 0 };
     let mut timer = std::pin::pin!(tokio::time::sleep_until(watch.next_check()));
     let mut whole: Vec<u8> = Vec::new();
     loop {

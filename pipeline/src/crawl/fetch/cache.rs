@@ -33,13 +33,7 @@ pub(crate) struct FlightCache<V: Clone> {
 
 impl<V: Clone + Send + Sync + 'static> FlightCache<V> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            inner: Mutex::new(Inner {
-                map: HashMap::new(),
-                tickets: 0,
-            }),
-            capacity: capacity.max(1),
-        }
+        Self { inner: Mutex::new(Inner { map: HashMap::new(), tickets: 0 }), capacity: capacity.max(1) }
     }
 
     /// The answer, where one is there and fresh at `now`.
@@ -87,13 +81,7 @@ impl<V: Clone + Send + Sync + 'static> FlightCache<V> {
         inner.tickets += 1;
         let ticket = inner.tickets;
         let flight = ask(stale).boxed().shared();
-        inner.map.insert(
-            key.into(),
-            Slot::Pending {
-                flight: flight.clone(),
-                ticket,
-            },
-        );
+        inner.map.insert(key.into(), Slot::Pending { flight: flight.clone(), ticket });
         Joined::Flight(flight, ticket)
     }
 
@@ -104,10 +92,7 @@ impl<V: Clone + Send + Sync + 'static> FlightCache<V> {
             && matches!(slot, Slot::Pending { ticket: t, .. } if *t == ticket)
         {
             // Counted from the question, so that an answer is never kept longer than it said.
-            *slot = Slot::Ready {
-                value: value.clone(),
-                expires: asked + fresh,
-            };
+            *slot = Slot::Ready { value: value.clone(), expires: asked + fresh };
         }
         value
     }
@@ -121,23 +106,12 @@ impl<V: Clone + Send + Sync + 'static> FlightCache<V> {
 
 /// Drops what has expired, and then the eighth that would expire first.
 fn make_room<V: Clone>(map: &mut HashMap<Box<str>, Slot<V>>, capacity: usize, now: Instant) {
-    map.retain(|_, slot| {
-        matches!(slot, Slot::Pending { .. })
-            || matches!(slot, Slot::Ready { expires, .. } if *expires > now)
-    });
+    map.retain(|_, slot| matches!(slot, Slot::Pending { .. }) || matches!(slot, Slot::Ready { expires, .. } if *expires > now));
     if map.len() < capacity {
         return;
     }
-    let mut ages: Vec<Instant> = map
-        .values()
-        .filter_map(|s| {
-            if let Slot::Ready { expires, .. } = s {
-                Some(*expires)
-            } else {
-                None
-            }
-        })
-        .collect();
+    let mut ages: Vec<Instant> =
+        map.values().filter_map(|s| if let Slot::Ready { expires, .. } = s { Some(*expires) } else { None }).collect();
     if ages.is_empty() {
         return;
     }

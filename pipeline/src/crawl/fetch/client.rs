@@ -41,12 +41,7 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    pub(crate) fn new(
-        cfg: &FetchConfig,
-        guard: Arc<Guard>,
-        dns: Dns,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, FetchError> {
+    pub(crate) fn new(cfg: &FetchConfig, guard: Arc<Guard>, dns: Dns, metrics: Arc<Metrics>) -> Result<Self, FetchError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let client = reqwest::Client::builder()
@@ -84,24 +79,14 @@ impl Transport {
             return Err(blocked.into());
         }
         match url.host() {
-            Some(Host::Domain(name)) => self
-                .dns
-                .lookup(name)
-                .await
-                .map(|_| ())
-                .map_err(|e| e.failure()),
+            Some(Host::Domain(name)) => self.dns.lookup(name).await.map(|_| ()).map_err(|e| e.failure()),
             _ => Ok(()),
         }
     }
 
     /// Sends one GET and brings the response head, by `deadline` at the latest.
     /// [`check`](Self::check) has to have let the URL through.
-    pub(crate) async fn get(
-        &self,
-        url: &Url,
-        want: Want,
-        deadline: Instant,
-    ) -> Result<reqwest::Response, FetchFailure> {
+    pub(crate) async fn get(&self, url: &Url, want: Want, deadline: Instant) -> Result<reqwest::Response, FetchFailure> {
         // reqwest does not ask the resolver for literal addresses, so the guard looks again here, the
         // last moment before the connection.
         self.guard.check_url(url)?;
@@ -109,31 +94,19 @@ impl Transport {
         request = match want {
             Want::Image { more } => {
                 let request = request.header(ACCEPT, HeaderValue::from_static("image/*,*/*;q=0.5"));
-                if more {
-                    request
-                } else {
-                    request.header(CONNECTION, HeaderValue::from_static("close"))
-                }
+                if more { request } else { request.header(CONNECTION, HeaderValue::from_static("close")) }
             }
-            Want::Policy => {
-                request.header(ACCEPT, HeaderValue::from_static("text/plain,*/*;q=0.5"))
-            }
+            Want::Policy => request.header(ACCEPT, HeaderValue::from_static("text/plain,*/*;q=0.5")),
         };
         let wait = Instant::now() + self.head_wait;
         let response = match tokio::time::timeout_at(wait.min(deadline), request.send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(classify(&error)),
             Err(_) if deadline < wait => {
-                return Err(FetchFailure::new(
-                    "total_timeout",
-                    "no response head when the time for the url was up",
-                ));
+                return Err(FetchFailure::new("total_timeout", "no response head when the time for the url was up"));
             }
             Err(_) => {
-                return Err(FetchFailure::new(
-                    "header_timeout",
-                    "no complete response head in time",
-                ));
+                return Err(FetchFailure::new("header_timeout", "no complete response head in time"));
             }
         };
         if let Some(addr) = response.remote_addr()
@@ -141,16 +114,9 @@ impl Transport {
         {
             return Err(blocked.into());
         }
-        let head: u64 = response
-            .headers()
-            .iter()
-            .map(|(k, v)| (k.as_str().len() + v.len() + 4) as u64)
-            .sum();
+        let head: u64 = response.headers().iter().map(|(k, v)| (k.as_str().len() + v.len() + 4) as u64).sum();
         if head > self.max_header_bytes {
-            return Err(FetchFailure::new(
-                "header_too_large",
-                format!("the response head has {head} bytes"),
-            ));
+            return Err(FetchFailure::new("header_too_large", format!("the response head has {head} bytes")));
         }
         Ok(response)
     }
@@ -183,14 +149,7 @@ pub(crate) fn classify(error: &reqwest::Error) -> FetchFailure {
         // EMFILE, ENFILE, ENOBUFS, EADDRNOTAVAIL
         (_, Some(23 | 24 | 99 | 105)) => "local_resources",
         (Some(io::ErrorKind::ConnectionRefused), _) => "connect_refused",
-        (
-            Some(
-                io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe,
-            ),
-            _,
-        ) => "connection_reset",
+        (Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe), _) => "connection_reset",
         (Some(io::ErrorKind::UnexpectedEof), _) => "connection_closed",
         (Some(io::ErrorKind::HostUnreachable), _) => "host_unreachable",
         (Some(io::ErrorKind::NetworkUnreachable), _) => "network_unreachable",
@@ -207,14 +166,8 @@ fn by_message(text: &str) -> Option<&'static str> {
     const TABLE: &[(&str, &str)] = &[
         ("message head is too large", "header_too_large"),
         ("header list", "header_too_large"),
-        (
-            "connection closed before message completed",
-            "connection_closed",
-        ),
-        (
-            "end of file before message length reached",
-            "length_mismatch",
-        ),
+        ("connection closed before message completed", "connection_closed"),
+        ("end of file before message length reached", "length_mismatch"),
         ("unexpected EOF during chunk", "length_mismatch"),
         ("certificate expired", "tls_expired"),
         ("certificate not valid yet", "tls_expired"),
@@ -236,8 +189,5 @@ fn by_message(text: &str) -> Option<&'static str> {
         ("refused stream", "connection_reset"),
         ("GOAWAY", "connection_reset"),
     ];
-    TABLE
-        .iter()
-        .find(|(part, _)| text.contains(part))
-        .map(|(_, code)| *code)
+    TABLE.iter().find(|(part, _)| text.contains(part)).map(|(_, code)| *code)
 }

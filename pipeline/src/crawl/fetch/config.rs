@@ -180,16 +180,7 @@ impl Default for FetchConfig {
             tdmrep: true,
             ai_txt: false,
             content_signals: true,
-            disallowed_directives: [
-                "noai",
-                "noimageai",
-                "noindex",
-                "noimageindex",
-                "none",
-                "noml",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            disallowed_directives: ["noai", "noimageai", "noindex", "noimageindex", "none", "noml"].map(str::to_owned).to_vec(),
             allow_net: Vec::new(),
             allow_hosts: Vec::new(),
             ports: Vec::new(),
@@ -211,9 +202,7 @@ impl Default for FetchConfig {
 #[non_exhaustive]
 pub enum FetchError {
     /// Site owners must be able to reach whoever runs the crawl.
-    #[error(
-        "fetching needs a contact: set `contact` to a URL or an e-mail address that site owners can write to"
-    )]
+    #[error("fetching needs a contact: set `contact` to a URL or an e-mail address that site owners can write to")]
     MissingContact,
     /// A setting has no usable value.
     #[error("`{key}` cannot be {value}: {reason}")]
@@ -241,23 +230,11 @@ impl FetchConfig {
             return Err(FetchError::MissingContact);
         }
         if self.contact.len() > 300 || !self.contact.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-            return bad(
-                "contact",
-                self.contact.clone(),
-                "it goes into a header: printable ASCII, at most 300 characters",
-            );
+            return bad("contact", self.contact.clone(), "it goes into a header: printable ASCII, at most 300 characters");
         }
         let token = &self.user_agent_token;
-        if token.is_empty()
-            || !token
-                .bytes()
-                .all(|b| b.is_ascii_alphabetic() || b == b'_' || b == b'-')
-        {
-            return bad(
-                "user_agent_token",
-                token.clone(),
-                "letters, `_` and `-` only (RFC 9309)",
-            );
+        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_' || b == b'-') {
+            return bad("user_agent_token", token.clone(), "letters, `_` and `-` only (RFC 9309)");
         }
         for (key, value, positive) in [
             ("dns_timeout", self.dns_timeout, true),
@@ -282,11 +259,7 @@ impl FetchConfig {
         ] {
             // A year bounds every sum of instants well inside what a clock can hold.
             if !(0.0..=31_557_600.0).contains(&value) || (positive && value == 0.0) {
-                return bad(
-                    key,
-                    value.to_string(),
-                    "seconds, not negative, at most a year; a timeout is more than 0",
-                );
+                return bad(key, value.to_string(), "seconds, not negative, at most a year; a timeout is more than 0");
             }
         }
         for (key, value) in [
@@ -303,25 +276,17 @@ impl FetchConfig {
             }
         }
         if self.min_concurrency > self.concurrency {
-            return bad(
-                "min_concurrency",
-                self.min_concurrency.to_string(),
-                "at most `concurrency`",
-            );
+            return bad("min_concurrency", self.min_concurrency.to_string(), "at most `concurrency`");
         }
         if self.host_failures == 0 {
             return bad("host_failures", "0".to_owned(), "at least 1");
         }
-        for (key, value) in [
-            ("max_body_bytes", self.max_body_bytes),
-            ("max_decoded_bytes", self.max_decoded_bytes),
-        ] {
+        for (key, value) in [("max_body_bytes", self.max_body_bytes), ("max_decoded_bytes", self.max_decoded_bytes)] {
             if value == 0 || value > 4 << 30 {
                 return bad(key, value.to_string(), "1 byte to 4 GiB");
             }
         }
-        if self.max_bytes_in_flight < 2 * self.largest_body() || self.max_bytes_in_flight > 1 << 41
-        {
+        if self.max_bytes_in_flight < 2 * self.largest_body() || self.max_bytes_in_flight > 1 << 41 {
             return bad(
                 "max_bytes_in_flight",
                 self.max_bytes_in_flight.to_string(),
@@ -329,19 +294,11 @@ impl FetchConfig {
             );
         }
         if self.robots_max_bytes < 500 << 10 {
-            return bad(
-                "robots_max_bytes",
-                self.robots_max_bytes.to_string(),
-                "at least 512000 (RFC 9309)",
-            );
+            return bad("robots_max_bytes", self.robots_max_bytes.to_string(), "at least 512000 (RFC 9309)");
         }
         for server in &self.nameservers {
             if super::dns::parse_nameserver(server).is_none() {
-                return bad(
-                    "nameservers",
-                    server.clone(),
-                    "an address, or an address and a port",
-                );
+                return bad("nameservers", server.clone(), "an address, or an address and a port");
             }
         }
         Ok(())
@@ -350,12 +307,7 @@ impl FetchConfig {
     /// The user agent that every request carries: `token/version (+contact)`.
     #[must_use]
     pub fn user_agent(&self) -> String {
-        format!(
-            "{}/{} (+{})",
-            self.user_agent_token,
-            env!("CARGO_PKG_VERSION"),
-            self.contact.trim()
-        )
+        format!("{}/{} (+{})", self.user_agent_token, env!("CARGO_PKG_VERSION"), self.contact.trim())
     }
 
     pub(crate) fn largest_body(&self) -> u64 {
@@ -376,10 +328,7 @@ pub struct UnitBudget {
 impl Default for UnitBudget {
     /// An hour, and as many requests as there are.
     fn default() -> Self {
-        Self {
-            time: Duration::from_secs(3600),
-            requests: u64::MAX,
-        }
+        Self { time: Duration::from_secs(3600), requests: u64::MAX }
     }
 }
 

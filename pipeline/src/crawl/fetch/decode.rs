@@ -37,17 +37,11 @@ impl Coding {
                     "zstd" => Self::Zstd,
                     _ => {
                         let name: String = word.chars().take(40).collect();
-                        return Err(FetchFailure::new(
-                            "unsupported_encoding",
-                            format!("content coding `{name}`"),
-                        ));
+                        return Err(FetchFailure::new("unsupported_encoding", format!("content coding `{name}`")));
                     }
                 };
                 if found != Self::Identity {
-                    return Err(FetchFailure::new(
-                        "unsupported_encoding",
-                        "more than one layer of content coding",
-                    ));
+                    return Err(FetchFailure::new("unsupported_encoding", "more than one layer of content coding"));
                 }
                 found = coding;
             }
@@ -116,11 +110,7 @@ impl Zstd {
     }
 
     fn end(&self) -> io::Result<()> {
-        if self.hint == 0 {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::UnexpectedEof.into())
-        }
+        if self.hint == 0 { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 }
 
@@ -133,37 +123,21 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// A decoder for `coding`, none for identity.
     pub(crate) fn new(coding: Coding, limits: &Limits) -> Result<Option<Self>, FetchFailure> {
-        let sink = Bounded {
-            out: Vec::new(),
-            max: limits.max_decoded,
-            ratio_max: 0,
-            broken: false,
-        };
+        let sink = Bounded { out: Vec::new(), max: limits.max_decoded, ratio_max: 0, broken: false };
         let kind = match coding {
             Coding::Identity => return Ok(None),
             Coding::Gzip => Kind::Gzip(MultiGzDecoder::new(sink)),
             Coding::Deflate => Kind::DeflateUnknown(sink),
-            Coding::Brotli => {
-                Kind::Brotli(Box::new(brotli::DecompressorWriter::new(sink, 16 << 10)))
-            }
+            Coding::Brotli => Kind::Brotli(Box::new(brotli::DecompressorWriter::new(sink, 16 << 10))),
             Coding::Zstd => {
                 let bad = |e: io::Error| FetchFailure::new("bad_encoding", e.to_string());
                 let mut raw = zstd::stream::raw::Decoder::new().map_err(bad)?;
                 // RFC 9659: 8 MiB of window for the web.
-                raw.set_parameter(DParameter::WindowLogMax(23))
-                    .map_err(bad)?;
-                Kind::Zstd(Box::new(Zstd {
-                    raw,
-                    sink,
-                    buffer: vec![0; 32 << 10].into(),
-                    hint: 0,
-                }))
+                raw.set_parameter(DParameter::WindowLogMax(23)).map_err(bad)?;
+                Kind::Zstd(Box::new(Zstd { raw, sink, buffer: vec![0; 32 << 10].into(), hint: 0 }))
             }
         };
-        Ok(Some(Self {
-            kind,
-            ratio: limits.max_ratio.max(1),
-        }))
+        Ok(Some(Self { kind, ratio: limits.max_ratio.max(1) }))
     }
 
     fn sink(&mut self) -> Option<&mut Bounded> {
@@ -210,10 +184,9 @@ impl Decoder {
 
     fn failure(&mut self, error: &io::Error) -> FetchFailure {
         match self.sink() {
-            Some(sink) if sink.broken => FetchFailure::new(
-                "decoded_too_large",
-                format!("the body decodes to more than {} bytes", sink.out.len()),
-            ),
+            Some(sink) if sink.broken => {
+                FetchFailure::new("decoded_too_large", format!("the body decodes to more than {} bytes", sink.out.len()))
+            }
             _ => FetchFailure::new("bad_encoding", format!("the body does not decode: {error}")),
         }
     }
@@ -229,10 +202,6 @@ impl Decoder {
             Kind::DeflateUnknown(_) | Kind::Done => Ok(()),
         };
         ended.map_err(|e| self.failure(&e))?;
-        Ok(self
-            .sink()
-            .map(|s| std::mem::take(&mut s.out))
-            .unwrap_or_default()
-            .into())
+        Ok(self.sink().map(|s| std::mem::take(&mut s.out)).unwrap_or_default().into())
     }
 }

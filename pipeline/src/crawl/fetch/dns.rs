@@ -9,10 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{
-    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig,
-    ResolverOpts,
-};
+use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError as HickoryDnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
@@ -102,9 +99,7 @@ impl Dns {
             return self.inner.judge(host, fixed);
         }
         if is_localhost(host) {
-            return self
-                .inner
-                .judge(host, std::iter::once(Ipv4Addr::LOCALHOST.into()));
+            return self.inner.judge(host, std::iter::once(Ipv4Addr::LOCALHOST.into()));
         }
         if let Ok(ip) = host.parse::<IpAddr>() {
             return self.inner.judge(host, std::iter::once(ip));
@@ -116,10 +111,7 @@ impl Dns {
         }
         let inner = Arc::clone(&self.inner);
         let name = host.to_owned();
-        self.inner
-            .cache
-            .get_or_ask(host, now, move |_| async move { inner.ask(&name).await })
-            .await
+        self.inner.cache.get_or_ask(host, now, move |_| async move { inner.ask(&name).await }).await
     }
 }
 
@@ -133,21 +125,12 @@ impl Inner {
             }
         };
         // The dot keeps the search list of resolv.conf out of it.
-        let looked_up =
-            tokio::time::timeout(self.timeout, resolver.lookup_ip(format!("{host}."))).await;
+        let looked_up = tokio::time::timeout(self.timeout, resolver.lookup_ip(format!("{host}."))).await;
         match looked_up {
-            Err(_) => (
-                Err(DnsError::Transient(host.to_owned(), "timed out".to_owned())),
-                TRANSIENT_TTL,
-            ),
+            Err(_) => (Err(DnsError::Transient(host.to_owned(), "timed out".to_owned())), TRANSIENT_TTL),
             Ok(Ok(found)) => {
-                let left = found
-                    .valid_until()
-                    .saturating_duration_since(Instant::now());
-                (
-                    self.judge(host, found.iter()),
-                    left.clamp(self.min_ttl, self.max_ttl),
-                )
+                let left = found.valid_until().saturating_duration_since(Instant::now());
+                (self.judge(host, found.iter()), left.clamp(self.min_ttl, self.max_ttl))
             }
             Ok(Err(error)) => self.classify(host, &error),
         }
@@ -155,29 +138,15 @@ impl Inner {
 
     fn classify(&self, host: &str, error: &NetError) -> (Answer, Duration) {
         if let NetError::Dns(HickoryDnsError::NoRecordsFound(none)) = error
-            && matches!(
-                none.response_code,
-                ResponseCode::NXDomain | ResponseCode::NoError
-            )
+            && matches!(none.response_code, ResponseCode::NXDomain | ResponseCode::NoError)
         {
-            let ttl = none
-                .negative_ttl
-                .map_or(self.negative_ttl, |s| Duration::from_secs(s.into()));
-            return (
-                Err(DnsError::NotFound(host.to_owned())),
-                ttl.clamp(self.min_ttl.min(self.negative_ttl), self.negative_ttl),
-            );
+            let ttl = none.negative_ttl.map_or(self.negative_ttl, |s| Duration::from_secs(s.into()));
+            return (Err(DnsError::NotFound(host.to_owned())), ttl.clamp(self.min_ttl.min(self.negative_ttl), self.negative_ttl));
         }
-        if matches!(
-            error,
-            NetError::Dns(HickoryDnsError::ResponseCode(ResponseCode::NXDomain))
-        ) {
+        if matches!(error, NetError::Dns(HickoryDnsError::ResponseCode(ResponseCode::NXDomain))) {
             return (Err(DnsError::NotFound(host.to_owned())), self.negative_ttl);
         }
-        (
-            Err(DnsError::Transient(host.to_owned(), error.to_string())),
-            TRANSIENT_TTL,
-        )
+        (Err(DnsError::Transient(host.to_owned(), error.to_string())), TRANSIENT_TTL)
     }
 
     /// Keeps the addresses that may be contacted. Of a mixed answer only the public ones are used.
@@ -225,9 +194,7 @@ fn backend(cfg: &FetchConfig) -> Backend {
                 (ResolverConfig::from_parts(None, Vec::new(), servers), opts)
             }
             Err(error) => {
-                return Backend::Missing(format!(
-                    "the system's dns settings cannot be read: {error}"
-                ));
+                return Backend::Missing(format!("the system's dns settings cannot be read: {error}"));
             }
         }
     } else {
@@ -241,10 +208,7 @@ fn backend(cfg: &FetchConfig) -> Backend {
                 NameServerConfig::new(addr.ip(), true, vec![udp, tcp])
             })
             .collect();
-        (
-            ResolverConfig::from_parts(None, Vec::new(), servers),
-            ResolverOpts::default(),
-        )
+        (ResolverConfig::from_parts(None, Vec::new(), servers), ResolverOpts::default())
     };
     // One question per name, a second one only where there is no IPv4 address: half the load.
     opts.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
@@ -265,9 +229,5 @@ fn backend(cfg: &FetchConfig) -> Backend {
 /// `ip` or `ip:port`, port 53 where none is given.
 pub(crate) fn parse_nameserver(text: &str) -> Option<SocketAddr> {
     let text = text.trim();
-    text.parse().ok().or_else(|| {
-        text.parse::<IpAddr>()
-            .ok()
-            .map(|ip| SocketAddr::new(ip, 53))
-    })
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53)))
 }

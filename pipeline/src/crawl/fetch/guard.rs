@@ -49,10 +49,7 @@ impl FromStr for Cidr {
     type Err = PatternError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || PatternError {
-            text: text.to_owned(),
-            expected: "an address range such as `10.0.0.0/8`",
-        };
+        let bad = || PatternError { text: text.to_owned(), expected: "an address range such as `10.0.0.0/8`" };
         let (addr, prefix) = match text.trim().split_once('/') {
             Some((a, p)) => (a, Some(p)),
             None => (text.trim(), None),
@@ -60,11 +57,7 @@ impl FromStr for Cidr {
         let addr: IpAddr = addr.parse().map_err(|_| bad())?;
         let bits = if addr.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
-            Some(p) => p
-                .parse::<u8>()
-                .ok()
-                .filter(|p| *p <= bits)
-                .ok_or_else(bad)?,
+            Some(p) => p.parse::<u8>().ok().filter(|p| *p <= bits).ok_or_else(bad)?,
             None => bits,
         };
         Ok(Self { addr, prefix })
@@ -115,15 +108,8 @@ impl FromStr for NamePattern {
             None => (text.trim(), false),
         };
         let name = name.trim_end_matches('.').to_ascii_lowercase();
-        if name.is_empty()
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
-        {
-            return Err(PatternError {
-                text: text.to_owned(),
-                expected: "a host name or `*.suffix`",
-            });
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
+            return Err(PatternError { text: text.to_owned(), expected: "a host name or `*.suffix`" });
         }
         Ok(Self { name, below })
     }
@@ -138,11 +124,7 @@ impl TryFrom<String> for NamePattern {
 
 impl From<NamePattern> for String {
     fn from(value: NamePattern) -> Self {
-        if value.below {
-            format!("*.{}", value.name)
-        } else {
-            value.name
-        }
+        if value.below { format!("*.{}", value.name) } else { value.name }
     }
 }
 
@@ -160,15 +142,9 @@ impl FromStr for ResolveOverride {
     type Err = PatternError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || PatternError {
-            text: text.to_owned(),
-            expected: "`name=ip` or `*.suffix=ip`",
-        };
+        let bad = || PatternError { text: text.to_owned(), expected: "`name=ip` or `*.suffix=ip`" };
         let (pattern, addr) = text.split_once('=').ok_or_else(bad)?;
-        Ok(Self {
-            pattern: pattern.parse().map_err(|_| bad())?,
-            addr: addr.trim().parse().map_err(|_| bad())?,
-        })
+        Ok(Self { pattern: pattern.parse().map_err(|_| bad())?, addr: addr.trim().parse().map_err(|_| bad())? })
     }
 }
 
@@ -232,18 +208,8 @@ impl Guard {
     /// A guard with the given openings (see the fields of the same names of
     /// [`FetchConfig`](super::FetchConfig)).
     #[must_use]
-    pub fn new(
-        allow_net: Vec<Cidr>,
-        allow_hosts: Vec<NamePattern>,
-        overrides: Vec<ResolveOverride>,
-        ports: Vec<u16>,
-    ) -> Self {
-        Self {
-            allow_net,
-            allow_hosts,
-            overrides,
-            ports,
-        }
+    pub fn new(allow_net: Vec<Cidr>, allow_hosts: Vec<NamePattern>, overrides: Vec<ResolveOverride>, ports: Vec<u16>) -> Self {
+        Self { allow_net, allow_hosts, overrides, ports }
     }
 
     /// Checks all that can be known of a URL without resolving its name.
@@ -256,11 +222,7 @@ impl Guard {
         }
         let host = url.host().ok_or(Blocked::NoHost)?;
         let port = url.port_or_known_default().unwrap_or(0);
-        let open = if self.ports.is_empty() {
-            BAD_PORTS.binary_search(&port).is_err()
-        } else {
-            self.ports.contains(&port)
-        };
+        let open = if self.ports.is_empty() { BAD_PORTS.binary_search(&port).is_err() } else { self.ports.contains(&port) };
         if !open {
             return Err(Blocked::Port(port));
         }
@@ -284,12 +246,7 @@ impl Guard {
             return Ok(());
         }
         let single = !host.contains('.');
-        if host.is_empty()
-            || single
-            || SPECIAL_NAMES
-                .iter()
-                .any(|s| host == *s || is_below(host, s))
-        {
+        if host.is_empty() || single || SPECIAL_NAMES.iter().any(|s| host == *s || is_below(host, s)) {
             return Err(Blocked::Name(host.to_owned()));
         }
         Ok(())
@@ -318,10 +275,7 @@ impl Guard {
 
     /// The fixed answers for a name, in the order in which they were given.
     pub(crate) fn fixed<'a>(&'a self, host: &'a str) -> impl Iterator<Item = IpAddr> + 'a {
-        self.overrides
-            .iter()
-            .filter(move |o| o.pattern.matches(host))
-            .map(|o| o.addr)
+        self.overrides.iter().filter(move |o| o.pattern.matches(host)).map(|o| o.addr)
     }
 }
 
@@ -331,8 +285,7 @@ pub(crate) fn is_localhost(host: &str) -> bool {
 }
 
 fn is_below(host: &str, suffix: &str) -> bool {
-    host.strip_suffix(suffix)
-        .is_some_and(|rest| rest.ends_with('.'))
+    host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'))
 }
 
 fn v4_in(ip: Ipv4Addr, net: Ipv4Addr, prefix: u8) -> bool {
@@ -346,9 +299,7 @@ fn v6_in(ip: Ipv6Addr, net: Ipv6Addr, prefix: u8) -> bool {
 }
 
 fn v4_reason(ip: Ipv4Addr) -> Option<&'static str> {
-    V4.iter()
-        .find(|(net, prefix, _)| v4_in(ip, *net, *prefix))
-        .map(|(.., why)| *why)
+    V4.iter().find(|(net, prefix, _)| v4_in(ip, *net, *prefix)).map(|(.., why)| *why)
 }
 
 fn v6_reason(ip: Ipv6Addr) -> Option<&'static str> {
@@ -362,7 +313,5 @@ fn v6_reason(ip: Ipv6Addr) -> Option<&'static str> {
     if !v6_in(ip, Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3) {
         return Some("not global unicast");
     }
-    V6.iter()
-        .find(|(net, prefix, _)| v6_in(ip, *net, *prefix))
-        .map(|(.., why)| *why)
+    V6.iter().find(|(net, prefix, _)| v6_in(ip, *net, *prefix)).map(|(.., why)| *why)
 }

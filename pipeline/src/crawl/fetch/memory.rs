@@ -34,11 +34,7 @@ impl MemoryPermit {
     /// A permit that holds nothing, for bodies that do not come from a fetcher.
     #[must_use]
     pub fn none() -> Self {
-        Self {
-            held: None,
-            lane: None,
-            bytes: 0,
-        }
+        Self { held: None, lane: None, bytes: 0 }
     }
 
     /// Bytes that may be held under this permit.
@@ -66,15 +62,8 @@ impl Memory {
     /// A share of `bytes`, at once or when others have given theirs back. First come, first served.
     pub(crate) async fn share(&self, bytes: u64) -> MemoryPermit {
         let bytes = bytes.clamp(1, self.pool_bytes);
-        let held = Arc::clone(&self.pool)
-            .acquire_many_owned(kib(bytes))
-            .await
-            .ok();
-        MemoryPermit {
-            held,
-            lane: None,
-            bytes,
-        }
+        let held = Arc::clone(&self.pool).acquire_many_owned(kib(bytes)).await.ok();
+        MemoryPermit { held, lane: None, bytes }
     }
 
     /// Grows `permit` to hold the largest body, by way of a lane.
@@ -108,13 +97,9 @@ impl Memory {
     pub(crate) fn settle(&self, permit: &mut MemoryPermit, bytes: u64) {
         let bytes = bytes.max(1);
         let need = kib(bytes) as usize;
-        let have = permit
-            .held
-            .as_ref()
-            .map_or(0, OwnedSemaphorePermit::num_permits);
+        let have = permit.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         if permit.lane.is_some() && need > have {
-            let Ok(extra) = Arc::clone(&self.pool).try_acquire_many_owned((need - have) as u32)
-            else {
+            let Ok(extra) = Arc::clone(&self.pool).try_acquire_many_owned((need - have) as u32) else {
                 return;
             };
             match &mut permit.held {
@@ -132,13 +117,8 @@ impl Memory {
 
     /// Bytes promised at this moment.
     pub(crate) fn in_flight(&self) -> u64 {
-        let pool = u64::from(kib(self.pool_bytes))
-            .saturating_sub(self.pool.available_permits() as u64)
-            * KIB;
-        pool + self
-            .lane_count
-            .saturating_sub(self.lanes.available_permits() as u64)
-            * self.lane_bytes
+        let pool = u64::from(kib(self.pool_bytes)).saturating_sub(self.pool.available_permits() as u64) * KIB;
+        pool + self.lane_count.saturating_sub(self.lanes.available_permits() as u64) * self.lane_bytes
     }
 }
 

@@ -81,12 +81,8 @@ impl Metrics {
                     Self::add(bucket, 1);
                 }
             }
-            FetchOutcome::Failed(failure) => {
-                *self.failed.lock().entry(failure.code).or_default() += 1
-            }
-            FetchOutcome::Refused(opt_out) => {
-                *self.refused.lock().entry(opt_out.signal).or_default() += 1
-            }
+            FetchOutcome::Failed(failure) => *self.failed.lock().entry(failure.code).or_default() += 1,
+            FetchOutcome::Refused(opt_out) => *self.refused.lock().entry(opt_out.signal).or_default() += 1,
             FetchOutcome::Deferred => Self::add(&self.deferred, 1),
         }
     }

@@ -104,12 +104,7 @@ impl Fetcher {
         cfg.validate()?;
         let cfg = Arc::new(cfg);
         let metrics = Arc::new(Metrics::default());
-        let guard = Arc::new(Guard::new(
-            cfg.allow_net.clone(),
-            cfg.allow_hosts.clone(),
-            cfg.resolve.clone(),
-            cfg.ports.clone(),
-        ));
+        let guard = Arc::new(Guard::new(cfg.allow_net.clone(), cfg.allow_hosts.clone(), cfg.resolve.clone(), cfg.ports.clone()));
         let dns = Dns::new(&cfg, Arc::clone(&guard), Arc::clone(&metrics));
         let transport = Transport::new(&cfg, guard, dns, Arc::clone(&metrics))?;
         let mut agents = vec![cfg.user_agent_token.clone()];
@@ -135,20 +130,14 @@ impl Fetcher {
     /// dropped. Dropping the future cancels every request of the unit and gives back what they held.
     ///
     /// Call it on a multi-threaded runtime with time and I/O enabled; units may run side by side.
-    pub async fn run_unit(
-        self: &Arc<Self>,
-        urls: Vec<FetchItem>,
-        budget: UnitBudget,
-        out: Sender<FetchDone>,
-    ) {
+    pub async fn run_unit(self: &Arc<Self>, urls: Vec<FetchItem>, budget: UnitBudget, out: Sender<FetchDone>) {
         Unit::new(self, budget).run(urls, out).await;
     }
 
     /// The counters of all units so far.
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
-        self.metrics
-            .snapshot(self.adaptive.limit(), self.memory.in_flight())
+        self.metrics.snapshot(self.adaptive.limit(), self.memory.in_flight())
     }
 
     /// The settings that it was made with.
@@ -160,8 +149,6 @@ impl Fetcher {
 
 impl std::fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fetcher")
-            .field("cfg", &self.cfg)
-            .finish_non_exhaustive()
+        f.debug_struct("Fetcher").field("cfg", &self.cfg).finish_non_exhaustive()
     }
 }

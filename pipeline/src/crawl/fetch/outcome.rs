@@ -142,36 +142,21 @@ pub const CODES: &[(&str, bool)] = &[
 impl FetchFailure {
     /// A failure whose transience is that of its code in [`CODES`].
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        let transient = CODES
-            .iter()
-            .find(|(c, _)| *c == code)
-            .is_some_and(|(_, t)| *t);
-        Self {
-            code,
-            message: message.into(),
-            transient,
-        }
+        let transient = CODES.iter().find(|(c, _)| *c == code).is_some_and(|(_, t)| *t);
+        Self { code, message: message.into(), transient }
     }
 
     /// The failure for a status that is not a success.
     pub(crate) fn status(status: u16) -> Self {
-        let transient =
-            matches!(status, 408 | 425 | 429) || (status >= 500 && !matches!(status, 501 | 505));
-        Self {
-            code: status_code(status),
-            message: format!("the server answered {status}"),
-            transient,
-        }
+        let transient = matches!(status, 408 | 425 | 429) || (status >= 500 && !matches!(status, 501 | 505));
+        Self { code: status_code(status), message: format!("the server answered {status}"), transient }
     }
 }
 
 /// `http_404` and its kin without an allocation per answer.
 fn status_code(status: u16) -> &'static str {
-    static NAMES: LazyLock<Vec<String>> =
-        LazyLock::new(|| (0..1000).map(|n| format!("http_{n:03}")).collect());
-    NAMES
-        .get(usize::from(status))
-        .map_or("http_other", String::as_str)
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| (0..1000).map(|n| format!("http_{n:03}")).collect());
+    NAMES.get(usize::from(status)).map_or("http_other", String::as_str)
 }
 
 impl From<super::guard::Blocked> for FetchFailure {

@@ -43,15 +43,7 @@ pub(crate) enum Turn {
 
 impl Host {
     fn new(delay: Duration, now: Instant) -> Self {
-        Self {
-            state: Mutex::new(State {
-                in_flight: 0,
-                next_start: now,
-                delay,
-                trouble: 0,
-                last_used: now,
-            }),
-        }
+        Self { state: Mutex::new(State { in_flight: 0, next_start: now, delay, trouble: 0, last_used: now }) }
     }
 
     /// Takes a turn, where one is free at `now`.
@@ -67,11 +59,7 @@ impl Host {
         s.in_flight += 1;
         let previous = s.next_start;
         s.next_start = now + s.delay;
-        Turn::Go(Slot {
-            host: Arc::clone(self),
-            previous,
-            granted: s.next_start,
-        })
+        Turn::Go(Slot { host: Arc::clone(self), previous, granted: s.next_start })
     }
 
     /// Spaces requests by at least `delay` from now on.
@@ -135,11 +123,7 @@ pub(crate) struct Hosts {
 
 impl Hosts {
     pub(crate) fn new(capacity: usize, delay: Duration) -> Self {
-        Self {
-            map: Mutex::new(HashMap::new()),
-            capacity,
-            delay,
-        }
+        Self { map: Mutex::new(HashMap::new()), capacity, delay }
     }
 
     pub(crate) fn get(&self, key: &str, now: Instant) -> Arc<Host> {
@@ -152,14 +136,11 @@ impl Hosts {
             map.retain(|_, host| Arc::strong_count(host) > 1 || host.state.lock().next_start > now);
             if map.len() >= self.capacity {
                 // All of them resting: forget those that would be free first.
-                let mut rests: Vec<Instant> =
-                    map.values().map(|h| h.state.lock().next_start).collect();
+                let mut rests: Vec<Instant> = map.values().map(|h| h.state.lock().next_start).collect();
                 let at = rests.len() / 8;
                 let (_, cut, _) = rests.select_nth_unstable(at);
                 let cut = *cut;
-                map.retain(|_, host| {
-                    Arc::strong_count(host) > 1 || host.state.lock().next_start > cut
-                });
+                map.retain(|_, host| Arc::strong_count(host) > 1 || host.state.lock().next_start > cut);
             }
         }
         let host = Arc::new(Host::new(self.delay, now));
@@ -174,11 +155,7 @@ pub(crate) fn key_of(host: &str, by: PolitenessKey) -> &str {
         PolitenessKey::Host => host,
         PolitenessKey::Domain => {
             // Addresses have no registrable domain.
-            if host.parse::<std::net::IpAddr>().is_ok() || host.starts_with('[') {
-                host
-            } else {
-                psl::domain_str(host).unwrap_or(host)
-            }
+            if host.parse::<std::net::IpAddr>().is_ok() || host.starts_with('[') { host } else { psl::domain_str(host).unwrap_or(host) }
         }
     }
 }

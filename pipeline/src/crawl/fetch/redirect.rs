@@ -12,11 +12,7 @@ pub(crate) fn is_redirect(status: u16) -> bool {
 }
 
 /// The target named by `headers` of an answer from `base`, without fragment and credentials.
-pub(crate) fn target(
-    base: &Url,
-    headers: &HeaderMap,
-    max_url_bytes: usize,
-) -> Result<Url, FetchFailure> {
+pub(crate) fn target(base: &Url, headers: &HeaderMap, max_url_bytes: usize) -> Result<Url, FetchFailure> {
     let bad = |why: String| FetchFailure::new("bad_redirect", why);
     let mut values = headers.get_all(LOCATION).iter();
     let Some(value) = values.next() else {
@@ -36,25 +32,11 @@ pub(crate) fn target(
     // Browsers take octets outside ASCII as they are; percent-encoded they mean the same in paths.
     let text: String = match std::str::from_utf8(value) {
         Ok(text) => text.to_owned(),
-        Err(_) => value
-            .iter()
-            .map(|b| {
-                if b.is_ascii() {
-                    char::from(*b).to_string()
-                } else {
-                    format!("%{b:02X}")
-                }
-            })
-            .collect(),
+        Err(_) => value.iter().map(|b| if b.is_ascii() { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect(),
     };
-    let mut url = base
-        .join(&text)
-        .map_err(|e| bad(format!("the location is not a url: {e}")))?;
+    let mut url = base.join(&text).map_err(|e| bad(format!("the location is not a url: {e}")))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(FetchFailure::new(
-            "blocked_scheme",
-            format!("redirect to scheme `{}`", url.scheme()),
-        ));
+        return Err(FetchFailure::new("blocked_scheme", format!("redirect to scheme `{}`", url.scheme())));
     }
     clean(&mut url);
     if url.as_str().len() > max_url_bytes {

@@ -16,25 +16,15 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(cfg: &FetchConfig) -> Self {
-        Self {
-            base: secs(cfg.backoff_base),
-            max: secs(cfg.backoff_max),
-            max_retry_after: secs(cfg.max_retry_after),
-        }
+        Self { base: secs(cfg.backoff_base), max: secs(cfg.backoff_max), max_retry_after: secs(cfg.max_retry_after) }
     }
 
     /// The wait after the `n`-th trouble in a row (from 1) at `host`: base times 2^(n-1), at most the
     /// maximum, of which the upper half is jitter. The jitter is a hash of host and count, so that hosts and workers do
     /// not fall into step.
     pub(crate) fn wait(&self, host: &str, n: u32) -> Duration {
-        let full = self
-            .base
-            .saturating_mul(1_u32.checked_shl(n.saturating_sub(1)).unwrap_or(u32::MAX))
-            .min(self.max);
-        let draw = xxh3_64_with_seed(
-            host.as_bytes(),
-            u64::from(n) ^ u64::from(std::process::id()) << 32,
-        );
+        let full = self.base.saturating_mul(1_u32.checked_shl(n.saturating_sub(1)).unwrap_or(u32::MAX)).min(self.max);
+        let draw = xxh3_64_with_seed(host.as_bytes(), u64::from(n) ^ u64::from(std::process::id()) << 32);
         full.mul_f64(0.5 + 0.5 * (draw >> 11) as f64 / (1_u64 << 53) as f64)
     }
 
@@ -47,10 +37,7 @@ impl Backoff {
             Duration::from_secs(text.parse().unwrap_or(u64::MAX))
         } else {
             // A date means "not before", and dates have whole seconds.
-            httpdate::parse_http_date(text)
-                .ok()?
-                .duration_since(now)
-                .ok()?
+            httpdate::parse_http_date(text).ok()?.duration_since(now).ok()?
         };
         Some(wait.min(self.max_retry_after))
     }

@@ -80,28 +80,18 @@ impl RobotsTxt {
             if let Some(rule) = agent.rules.iter().find(|r| r.pattern.matches(path))
                 && !rule.allow
             {
-                return Verdict::Disallowed {
-                    agent: agent.agent.to_string(),
-                    rule: rule.pattern.to_string(),
-                };
+                return Verdict::Disallowed { agent: agent.agent.to_string(), rule: rule.pattern.to_string() };
             }
             if !content_signals {
                 continue;
             }
-            if let Some(line) = agent
-                .signals
-                .iter()
-                .find(|l| super::optout::signal_denies(l))
-            {
+            if let Some(line) = agent.signals.iter().find(|l| super::optout::signal_denies(l)) {
                 return Verdict::Signal(line.to_string());
             }
             // The longest path that matches speaks; several lines for it are combined to the most
             // restrictive (IETF aipref-attach).
             if let Some((longest, _)) = agent.usages.iter().find(|(p, _)| p.matches(path)) {
-                let said = agent
-                    .usages
-                    .iter()
-                    .filter(|(p, _)| p.len() == longest.len() && p.matches(path));
+                let said = agent.usages.iter().filter(|(p, _)| p.len() == longest.len() && p.matches(path));
                 for (_, line) in said {
                     if super::optout::usage_denies(line) {
                         return Verdict::Usage(line.to_string());

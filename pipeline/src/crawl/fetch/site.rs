@@ -74,11 +74,7 @@ impl Sites {
             robots: FlightCache::new(entries),
             tdm: FlightCache::new(entries),
             ai: FlightCache::new(entries),
-            asker: Arc::new(Asker {
-                transport,
-                limits: Limits::new(&cfg),
-                cfg: Arc::clone(&cfg),
-            }),
+            asker: Arc::new(Asker { transport, limits: Limits::new(&cfg), cfg: Arc::clone(&cfg) }),
             cfg,
         }
     }
@@ -97,9 +93,7 @@ impl Sites {
                 let fresh = asker.robots(&url).await;
                 match (fresh, stale) {
                     // Unreachable at a later visit: the old rules hold (RFC 9309 §2.4).
-                    (Robots::Unreachable(_), Some(Robots::Rules(rules, read)))
-                        if read.elapsed() < STALE_FOR =>
-                    {
+                    (Robots::Unreachable(_), Some(Robots::Rules(rules, read))) if read.elapsed() < STALE_FOR => {
                         (Robots::Rules(rules, read), error_ttl)
                     }
                     (Robots::Unreachable(why), _) => (Robots::Unreachable(why), error_ttl),
@@ -107,10 +101,7 @@ impl Sites {
                 }
             })
             .await;
-        Asked {
-            value,
-            requested: asked.load(Ordering::Relaxed),
-        }
+        Asked { value, requested: asked.load(Ordering::Relaxed) }
     }
 
     /// The tdmrep.json of `origin`.
@@ -131,10 +122,7 @@ impl Sites {
                 }
             })
             .await;
-        Asked {
-            value,
-            requested: asked.load(Ordering::Relaxed),
-        }
+        Asked { value, requested: asked.load(Ordering::Relaxed) }
     }
 
     /// The ai.txt of `origin`.
@@ -155,21 +143,13 @@ impl Sites {
                 }
             })
             .await;
-        Asked {
-            value,
-            requested: asked.load(Ordering::Relaxed),
-        }
+        Asked { value, requested: asked.load(Ordering::Relaxed) }
     }
 }
 
 impl Asker {
     fn parse(&self, bytes: &[u8]) -> RobotsTxt {
-        RobotsTxt::parse(
-            bytes,
-            &self.cfg.user_agent_token,
-            &self.cfg.also_agents,
-            Matching::Rfc9309,
-        )
+        RobotsTxt::parse(bytes, &self.cfg.user_agent_token, &self.cfg.also_agents, Matching::Rfc9309)
     }
 
     async fn robots(&self, url: &str) -> Robots {
@@ -179,17 +159,14 @@ impl Asker {
             // RFC 9309 §2.3.1.2: past the last redirect it counts as unavailable.
             Answer::LostInRedirects => Robots::Open,
             // 429 is a 4xx, but it says "later", not "there is none"; Google reads it so, too.
-            Answer::Status(status) if status == 429 || status >= 500 => {
-                unreachable(FetchFailure::new(
-                    "robots_unreachable",
-                    format!("robots.txt answered {status}, which forbids everything for now"),
-                ))
-            }
+            Answer::Status(status) if status == 429 || status >= 500 => unreachable(FetchFailure::new(
+                "robots_unreachable",
+                format!("robots.txt answered {status}, which forbids everything for now"),
+            )),
             Answer::Status(_) => Robots::Open,
-            Answer::Failed(failure) => unreachable(FetchFailure {
-                message: format!("robots.txt could not be read: {}", failure.message),
-                ..failure
-            }),
+            Answer::Failed(failure) => {
+                unreachable(FetchFailure { message: format!("robots.txt could not be read: {}", failure.message), ..failure })
+            }
         }
     }
 
@@ -197,10 +174,7 @@ impl Asker {
     async fn ask(&self, url: &str, limit: u64) -> Answer {
         let deadline = tokio::time::Instant::now() + secs(self.cfg.total_timeout);
         let Ok(mut url) = Url::parse(url) else {
-            return Answer::Failed(FetchFailure::new(
-                "invalid_url",
-                "no url for the site's rules",
-            ));
+            return Answer::Failed(FetchFailure::new("invalid_url", "no url for the site's rules"));
         };
         for _ in 0..=POLICY_REDIRECTS {
             if let Err(failure) = self.transport.check(&url).await {
@@ -223,13 +197,7 @@ impl Asker {
             if !(200..300).contains(&status) {
                 return Answer::Status(status);
             }
-            let coding = match Coding::of(
-                response
-                    .headers()
-                    .get_all(CONTENT_ENCODING)
-                    .iter()
-                    .map(|v| v.as_bytes()),
-            ) {
+            let coding = match Coding::of(response.headers().get_all(CONTENT_ENCODING).iter().map(|v| v.as_bytes())) {
                 Ok(coding) => coding,
                 Err(failure) => return Answer::Failed(failure),
             };
@@ -250,29 +218,12 @@ impl Asker {
 }
 
 /// The opt-out in a robots.txt for `path`, if there is one.
-pub(crate) fn robots_optout(
-    rules: &RobotsTxt,
-    path: &str,
-    content_signals: bool,
-    origin: &str,
-) -> Option<OptOut> {
+pub(crate) fn robots_optout(rules: &RobotsTxt, path: &str, content_signals: bool, origin: &str) -> Option<OptOut> {
     let source = format!("{origin}/robots.txt");
     match rules.verdict(path, content_signals) {
         Verdict::Allowed => None,
-        Verdict::Disallowed { agent, rule } => Some(OptOut {
-            signal: "robots_txt",
-            value: format!("{agent}: disallow {rule}"),
-            source,
-        }),
-        Verdict::Signal(line) => Some(OptOut {
-            signal: "content_signal",
-            value: line,
-            source,
-        }),
-        Verdict::Usage(line) => Some(OptOut {
-            signal: "content_usage",
-            value: line,
-            source,
-        }),
+        Verdict::Disallowed { agent, rule } => Some(OptOut { signal: "robots_txt", value: format!("{agent}: disallow {rule}"), source }),
+        Verdict::Signal(line) => Some(OptOut { signal: "content_signal", value: line, source }),
+        Verdict::Usage(line) => Some(OptOut { signal: "content_usage", value: line, source }),
     }
 }

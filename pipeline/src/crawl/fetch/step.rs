@@ -54,13 +54,7 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new(origin: String, host_at: usize) -> Self {
-        Self {
-            origin,
-            host_at,
-            robots: OnceLock::new(),
-            tdm: OnceLock::new(),
-            ai: OnceLock::new(),
-        }
+        Self { origin, host_at, robots: OnceLock::new(), tdm: OnceLock::new(), ai: OnceLock::new() }
     }
 }
 
@@ -108,21 +102,13 @@ impl Fetcher {
             && let Some(location) = rules.reserved(path)
         {
             let source = format!("{}/.well-known/tdmrep.json", authority.origin);
-            return Some(FetchOutcome::Refused(OptOut {
-                signal: "tdmrep_json",
-                value: location,
-                source,
-            }));
+            return Some(FetchOutcome::Refused(OptOut { signal: "tdmrep_json", value: location, source }));
         }
         if let Some(Some(rules)) = authority.ai.get()
             && let Some(opt_out) = robots_optout(rules, path, false, &authority.origin)
         {
             let source = format!("{}/ai.txt", authority.origin);
-            return Some(FetchOutcome::Refused(OptOut {
-                signal: "ai_txt",
-                source,
-                ..opt_out
-            }));
+            return Some(FetchOutcome::Refused(OptOut { signal: "ai_txt", source, ..opt_out }));
         }
         None
     }
@@ -140,20 +126,12 @@ impl Fetcher {
     /// Makes the next request for `job`. `more` says whether others for the same host wait.
     pub(crate) async fn step(&self, job: &mut Job, slot: &Slot, more: bool) -> Stepped {
         if let Err(failure) = self.transport.check(&job.url).await {
-            return Stepped {
-                next: trouble(failure),
-                requested: false,
-                answered: false,
-            };
+            return Stepped { next: trouble(failure), requested: false, answered: false };
         }
         if let Some(requested) = self.ask_policy(&job.authority, slot).await {
             let next = self.known_verdict(job).map_or(Next::Again, Next::Done);
             let failed = matches!(job.authority.robots.get(), Some(Robots::Unreachable(_)));
-            return Stepped {
-                next,
-                requested,
-                answered: requested && !failed,
-            };
+            return Stepped { next, requested, answered: requested && !failed };
         }
         // Waiting for memory is our own affair and comes before the URL's clock starts.
         let mut permit = self.memory.share(FIRST_SHARE).await;
@@ -162,10 +140,7 @@ impl Fetcher {
         let deadline = started + left;
         job.requests += 1;
         Metrics::add(&self.metrics.requests, 1);
-        let response = self
-            .transport
-            .get(&job.url, Want::Image { more }, deadline)
-            .await;
+        let response = self.transport.get(&job.url, Want::Image { more }, deadline).await;
         let mut answered = false;
         let next = match response {
             Err(failure) => trouble(failure),
@@ -174,10 +149,7 @@ impl Fetcher {
                 let next = self.judge_head(job, &response);
                 match next {
                     Some(next) => next,
-                    None => match self
-                        .download(job, &mut response, started, deadline, &mut permit)
-                        .await
-                    {
+                    None => match self.download(job, &mut response, started, deadline, &mut permit).await {
                         Ok(mut fetched) => {
                             fetched.permit = permit;
                             Next::Done(FetchOutcome::Success(Box::new(fetched)))
@@ -188,11 +160,7 @@ impl Fetcher {
             }
         };
         job.spent += started.elapsed();
-        Stepped {
-            next,
-            requested: true,
-            answered,
-        }
+        Stepped { next, requested: true, answered }
     }
 
     /// Makes sure of one more piece of the authority's policy. None when nothing was missing, else
@@ -208,8 +176,7 @@ impl Fetcher {
             if let Robots::Rules(rules, _) = &asked.value
                 && let Some(delay) = rules.crawl_delay()
             {
-                slot.host()
-                    .slow_down(delay.min(secs(self.cfg.max_crawl_delay)));
+                slot.host().slow_down(delay.min(secs(self.cfg.max_crawl_delay)));
             }
             let _ = authority.robots.set(asked.value);
         }
@@ -248,23 +215,14 @@ impl Fetcher {
                 .get(RETRY_AFTER)
                 .filter(|_| matches!(status, 408 | 425 | 429) || status >= 500)
                 .and_then(|v| self.backoff.retry_after(v.as_bytes(), SystemTime::now()));
-            return Some(Next::Trouble {
-                failure: FetchFailure::status(status),
-                retry_after,
-            });
+            return Some(Next::Trouble { failure: FetchFailure::status(status), retry_after });
         }
         if let Some(opt_out) = self.header_optout(headers, &job.url) {
             return Some(Next::Done(FetchOutcome::Refused(opt_out)));
         }
-        let kind = headers
-            .get(CONTENT_TYPE)
-            .map(|v| v.as_bytes().trim_ascii_start().to_ascii_lowercase());
-        if kind.is_some_and(|k| k.starts_with(b"multipart/") || k.starts_with(b"text/event-stream"))
-        {
-            let failure = FetchFailure::new(
-                "streaming_content",
-                "the content type announces a stream without end",
-            );
+        let kind = headers.get(CONTENT_TYPE).map(|v| v.as_bytes().trim_ascii_start().to_ascii_lowercase());
+        if kind.is_some_and(|k| k.starts_with(b"multipart/") || k.starts_with(b"text/event-stream")) {
+            let failure = FetchFailure::new("streaming_content", "the content type announces a stream without end");
             return Some(Next::Done(FetchOutcome::Failed(failure)));
         }
         None
@@ -273,25 +231,16 @@ impl Fetcher {
     fn follow(&self, job: &mut Job, headers: &HeaderMap) -> Result<Url, FetchFailure> {
         let url = target(&job.url, headers, self.cfg.max_url_bytes)?;
         if job.redirects >= self.cfg.max_redirects {
-            return Err(FetchFailure::new(
-                "too_many_redirects",
-                format!("more than {} redirects", self.cfg.max_redirects),
-            ));
+            return Err(FetchFailure::new("too_many_redirects", format!("more than {} redirects", self.cfg.max_redirects)));
         }
         if job.seen.is_empty() {
             job.seen.push(xxh3_64(job.url.as_str().as_bytes()));
         }
         let hash = xxh3_64(url.as_str().as_bytes());
         if job.seen.contains(&hash) {
-            return Err(FetchFailure::new(
-                "redirect_loop",
-                "a redirect to where it came from",
-            ));
+            return Err(FetchFailure::new("redirect_loop", "a redirect to where it came from"));
         }
-        self.transport
-            .guard
-            .check_url(&url)
-            .inspect_err(|_| Metrics::add(&self.metrics.guard_blocked, 1))?;
+        self.transport.guard.check_url(&url).inspect_err(|_| Metrics::add(&self.metrics.guard_blocked, 1))?;
         job.seen.push(hash);
         job.redirects += 1;
         Metrics::add(&self.metrics.redirects, 1);
@@ -303,18 +252,11 @@ impl Fetcher {
         const TDM_RESERVATION: HeaderName = HeaderName::from_static("tdm-reservation");
         const CONTENT_USAGE: HeaderName = HeaderName::from_static("content-usage");
         const CONTENT_SIGNAL: HeaderName = HeaderName::from_static("content-signal");
-        let found = |signal, value| {
-            Some(OptOut {
-                signal,
-                value,
-                source: url.as_str().to_owned(),
-            })
-        };
+        let found = |signal, value| Some(OptOut { signal, value, source: url.as_str().to_owned() });
         if headers.contains_key(&X_ROBOTS_TAG) {
             let values: Vec<_> = texts(headers, &X_ROBOTS_TAG).collect();
             let values = values.iter().map(String::as_str);
-            if let Some(word) = x_robots_tag(values, &self.agents, &self.cfg.disallowed_directives)
-            {
+            if let Some(word) = x_robots_tag(values, &self.agents, &self.cfg.disallowed_directives) {
                 return found("x_robots_tag", word);
             }
         }
@@ -325,9 +267,7 @@ impl Fetcher {
             if let Some(value) = texts(headers, &CONTENT_USAGE).find(|v| usage_denies(v)) {
                 return found("content_usage", value);
             }
-            if let Some(value) =
-                texts(headers, &CONTENT_SIGNAL).find(|v| super::optout::signal_denies(v))
-            {
+            if let Some(value) = texts(headers, &CONTENT_SIGNAL).find(|v| super::optout::signal_denies(v)) {
                 return found("content_signal", value);
             }
         }
@@ -342,22 +282,8 @@ impl Fetcher {
         deadline: Instant,
         permit: &mut super::memory::MemoryPermit,
     ) -> Result<Fetched, FetchFailure> {
-        let coding = Coding::of(
-            response
-                .headers()
-                .get_all(CONTENT_ENCODING)
-                .iter()
-                .map(|v| v.as_bytes()),
-        )?;
-        let body = read(
-            response,
-            coding,
-            &self.limits,
-            deadline,
-            &self.memory,
-            permit,
-        )
-        .await?;
+        let coding = Coding::of(response.headers().get_all(CONTENT_ENCODING).iter().map(|v| v.as_bytes()))?;
+        let body = read(response, coding, &self.limits, deadline, &self.memory, permit).await?;
         Metrics::add(&self.metrics.wire_bytes, body.wire_bytes);
         if body.bytes.is_empty() {
             return Err(FetchFailure::new("empty_body", "a success without a body"));
@@ -365,9 +291,7 @@ impl Fetcher {
         let headers = response.headers();
         let one = |name: &HeaderName| texts(headers, name).next();
         let x_robots = HeaderName::from_static("x-robots-tag");
-        let x_robots_tag = headers
-            .contains_key(&x_robots)
-            .then(|| texts(headers, &x_robots).collect::<Vec<_>>().join(", "));
+        let x_robots_tag = headers.contains_key(&x_robots).then(|| texts(headers, &x_robots).collect::<Vec<_>>().join(", "));
         Ok(Fetched {
             body: body.bytes,
             status: response.status().as_u16(),
@@ -387,18 +311,12 @@ impl Fetcher {
 }
 
 fn trouble(failure: FetchFailure) -> Next {
-    Next::Trouble {
-        failure,
-        retry_after: None,
-    }
+    Next::Trouble { failure, retry_after: None }
 }
 
 /// Header values as text; octets that are not UTF-8 are replaced.
 fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = String> + use<'a> {
-    headers
-        .get_all(name)
-        .iter()
-        .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
+    headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
 }
 
 /// Path and query, as robots.txt sees a URL.

@@ -115,11 +115,7 @@ impl<'a> Unit<'a> {
         let (mut alarmed, mut aborted) = (false, false);
         let mut ticket: Option<Pin<Box<dyn Future<Output = Ticket> + Send>>> = None;
         loop {
-            let wait = if self.over {
-                Wait::Events
-            } else {
-                self.start_ready()
-            };
+            let wait = if self.over { Wait::Events } else { self.start_ready() };
             if self.tasks.is_empty() && self.unsent.is_empty() && matches!(wait, Wait::Events) {
                 return;
             }
@@ -130,11 +126,7 @@ impl<'a> Unit<'a> {
                 ticket = None;
                 self.spare = None;
             }
-            let until = if let Wait::Until(at) = wait {
-                Some(at)
-            } else {
-                None
-            };
+            let until = if let Wait::Until(at) = wait { Some(at) } else { None };
             tokio::select! {
                 sent = out.reserve(), if !self.unsent.is_empty() => {
                     let Ok(permit) = sent else { return };
@@ -175,17 +167,13 @@ impl<'a> Unit<'a> {
         let cfg = &self.fetcher.cfg;
         let index = item.index;
         if item.url.len() > cfg.max_url_bytes {
-            let failure =
-                FetchFailure::new("invalid_url", format!("a url of {} bytes", item.url.len()));
+            let failure = FetchFailure::new("invalid_url", format!("a url of {} bytes", item.url.len()));
             return self.answer(index, FetchOutcome::Failed(failure));
         }
         let mut url = match Url::parse(&item.url) {
             Ok(url) => url,
             Err(error) => {
-                return self.answer(
-                    index,
-                    FetchOutcome::Failed(FetchFailure::new("invalid_url", error.to_string())),
-                );
+                return self.answer(index, FetchOutcome::Failed(FetchFailure::new("invalid_url", error.to_string())));
             }
         };
         if let Err(blocked) = self.fetcher.transport.guard.check_url(&url) {
@@ -194,10 +182,7 @@ impl<'a> Unit<'a> {
         }
         clean(&mut url);
         let Some(authority) = self.authority(&url) else {
-            return self.answer(
-                index,
-                FetchOutcome::Failed(FetchFailure::new("invalid_url", "the url has no host")),
-            );
+            return self.answer(index, FetchOutcome::Failed(FetchFailure::new("invalid_url", "the url has no host")));
         };
         let at = authority.host_at;
         let most = cfg.max_urls_per_host_per_unit;
@@ -208,16 +193,7 @@ impl<'a> Unit<'a> {
             }
         }
         self.retries.attempt();
-        let job = Job {
-            index,
-            url,
-            authority,
-            attempts: 0,
-            redirects: 0,
-            requests: 0,
-            spent: Duration::ZERO,
-            seen: Vec::new(),
-        };
+        let job = Job { index, url, authority, attempts: 0, redirects: 0, requests: 0, spent: Duration::ZERO, seen: Vec::new() };
         self.enqueue(at, job, false);
     }
 
@@ -248,8 +224,7 @@ impl<'a> Unit<'a> {
             }
         };
         let authority = Arc::new(Authority::new(origin.to_owned(), host_at));
-        self.authorities
-            .insert(origin.to_owned(), Arc::clone(&authority));
+        self.authorities.insert(origin.to_owned(), Arc::clone(&authority));
         Some(authority)
     }
 
@@ -339,20 +314,14 @@ impl<'a> Unit<'a> {
             };
             self.ready.pop();
             queue.queued = false;
-            match queue
-                .host
-                .turn(now.into_std(), fetcher.cfg.per_host_concurrency)
-            {
+            match queue.host.turn(now.into_std(), fetcher.cfg.per_host_concurrency) {
                 Turn::Go(slot) => {
                     let Some(mut job) = queue.jobs.pop_front() else {
                         continue;
                     };
                     queue.running += 1;
                     let more = queue.running > 1 || !queue.jobs.is_empty();
-                    let meta = Running {
-                        index: job.index,
-                        host_at: at,
-                    };
+                    let meta = Running { index: job.index, host_at: at };
                     let owner = Arc::clone(fetcher);
                     let handle = self.tasks.spawn(async move {
                         let stepped = owner.step(&mut job, &slot, more).await;
@@ -406,10 +375,7 @@ impl<'a> Unit<'a> {
             Err(error) if error.is_cancelled() => self.answer(index, FetchOutcome::Deferred),
             Err(error) => {
                 tracing::error!(%error, "a fetch panicked");
-                self.answer(
-                    index,
-                    FetchOutcome::Failed(FetchFailure::new("internal", "the fetch panicked")),
-                );
+                self.answer(index, FetchOutcome::Failed(FetchFailure::new("internal", "the fetch panicked")));
             }
         }
         self.wake(host_at, Instant::now());
@@ -418,9 +384,7 @@ impl<'a> Unit<'a> {
     fn stepped(&mut self, at: usize, mut job: Job, stepped: Stepped) {
         if stepped.requested {
             self.requests += 1;
-            self.fetcher
-                .adaptive
-                .report(feeling(&stepped.next), Instant::now().into_std());
+            self.fetcher.adaptive.report(feeling(&stepped.next), Instant::now().into_std());
         }
         if stepped.answered
             && let Some(queue) = self.queues.get_mut(at)
@@ -451,31 +415,19 @@ impl<'a> Unit<'a> {
                     self.answer(job.index, FetchOutcome::Failed(failure));
                 }
             },
-            Next::Trouble {
-                failure,
-                retry_after,
-            } => self.trouble(at, job, failure, retry_after),
+            Next::Trouble { failure, retry_after } => self.trouble(at, job, failure, retry_after),
         }
     }
 
     /// Lets the host rest where that helps, gives it up where nothing does, and tries again where there is a
     /// point in it.
-    fn trouble(
-        &mut self,
-        at: usize,
-        mut job: Job,
-        failure: FetchFailure,
-        retry_after: Option<Duration>,
-    ) {
+    fn trouble(&mut self, at: usize, mut job: Job, failure: FetchFailure, retry_after: Option<Duration>) {
         let fetcher = self.fetcher;
         let cfg = &fetcher.cfg;
         let now = Instant::now();
         let connection = is_connection_level(failure.code);
         let throttled = matches!(failure.code, "http_429" | "http_503");
-        let overloaded = matches!(
-            failure.code,
-            "http_500" | "http_502" | "http_504" | "http_522" | "http_524"
-        );
+        let overloaded = matches!(failure.code, "http_500" | "http_502" | "http_504" | "http_522" | "http_524");
         if let Some(queue) = self.queues.get_mut(at) {
             if connection || throttled || overloaded {
                 let row = queue.host.trouble();
@@ -499,10 +451,7 @@ impl<'a> Unit<'a> {
             if let Some((code, row)) = why
                 && queue.dead.is_none()
             {
-                let message = format!(
-                    "given up after {row} failures in a row, the last {}",
-                    failure.code
-                );
+                let message = format!("given up after {row} failures in a row, the last {}", failure.code);
                 queue.dead = Some(FetchFailure::new(code, message));
                 let rest: Vec<Job> = queue.jobs.drain(..).collect();
                 let dead = queue.dead.clone();
@@ -514,8 +463,7 @@ impl<'a> Unit<'a> {
             }
         }
         let alive = self.queues.get(at).is_some_and(|q| q.dead.is_none());
-        if alive && is_retriable(failure.code) && job.attempts < cfg.retries && self.retries.take()
-        {
+        if alive && is_retriable(failure.code) && job.attempts < cfg.retries && self.retries.take() {
             Metrics::add(&fetcher.metrics.retries, 1);
             job.attempts += 1;
             job.spent = Duration::ZERO;
@@ -568,9 +516,7 @@ fn feeling(next: &Next) -> Feeling {
     };
     match code {
         "local_resources" => Feeling::Exhausted,
-        "connect_timeout" | "header_timeout" | "idle_timeout" | "total_timeout" | "too_slow" => {
-            Feeling::TimedOut
-        }
+        "connect_timeout" | "header_timeout" | "idle_timeout" | "total_timeout" | "too_slow" => Feeling::TimedOut,
         _ => Feeling::Fine,
     }
 }

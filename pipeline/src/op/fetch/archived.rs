@@ -43,7 +43,11 @@ pub(super) async fn fetch(
                     Some(response) if response.status == 200 => Found::Row(Box::new(job.process(processor, index, &response.body))),
                     Some(response) => {
                         let code = format!("http_{:03}", response.status);
-                        Found::Row(Box::new(Row::failed(Status::FailedToDownload, code, format!("the archived answer is {}", response.status))))
+                        Found::Row(Box::new(Row::failed(
+                            Status::FailedToDownload,
+                            code,
+                            format!("the archived answer is {}", response.status),
+                        )))
                     }
                     None => Found::Missing,
                 })

@@ -66,7 +66,9 @@ impl Row {
             FetchOutcome::Deferred if last_round => {
                 Self::failed(Status::FailedToDownload, "deferred_too_long", "the host gave no answer in any round")
             }
-            FetchOutcome::Deferred => Self { status: Status::Deferred, ..Self::failed(Status::Deferred, "deferred", "put off to a later round") },
+            FetchOutcome::Deferred => {
+                Self { status: Status::Deferred, ..Self::failed(Status::Deferred, "deferred", "put off to a later round") }
+            }
             FetchOutcome::Success(_) => Self::failed(Status::FailedToDownload, "internal", "a success without its bytes"),
         }
     }

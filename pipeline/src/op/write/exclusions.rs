@@ -58,7 +58,9 @@ impl Exclusions {
         let rows = RecordBatch::try_new(exclusion_schema(), columns)?;
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self.writer.insert(TableWriter::create(storage, &self.name, exclusion_schema(), ROW_GROUP_ROWS).await.map_err(external)?),
+            None => {
+                self.writer.insert(TableWriter::create(storage, &self.name, exclusion_schema(), ROW_GROUP_ROWS).await.map_err(external)?)
+            }
         };
         writer.write(&rows).await.map_err(external)?;
         Ok(filter_record_batch(batch, &keep)?)

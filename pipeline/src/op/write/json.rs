@@ -33,7 +33,8 @@ fn value(array: &ArrayRef, row: usize) -> Value {
             let list = array.as_list::<i32>().value(row);
             Value::Array((0..list.len()).map(|at| value(&list, at)).collect())
         }
-        _ => ArrayFormatter::try_new(array.as_ref(), &FormatOptions::default()).map_or(Value::Null, |text| Value::String(text.value(row).to_string())),
+        _ => ArrayFormatter::try_new(array.as_ref(), &FormatOptions::default())
+            .map_or(Value::Null, |text| Value::String(text.value(row).to_string())),
     }
 }
 

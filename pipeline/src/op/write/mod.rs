@@ -25,10 +25,10 @@ use trommel_shards::marker::{Counts, Marker, Output};
 
 use super::env::{Env, external};
 use super::rows::{UnitRows, strings};
-pub use exclusions::exclusion_schema;
 use exclusions::Exclusions;
-pub use shards::{OutputFormat, ShardSpec};
+pub use exclusions::exclusion_schema;
 use shards::ShardSink;
+pub use shards::{OutputFormat, ShardSpec};
 use table::TableSink;
 
 /// Writes the units of one pass.
@@ -132,7 +132,14 @@ impl Write {
 }
 
 /// The open unit, after the one before it has been finished.
-async fn switch<'a>(open: &'a mut Option<OpenUnit>, op: &Write, name: &str, batch: &RecordBatch, env: &Env, out: &super::env::Out) -> Result<&'a mut OpenUnit> {
+async fn switch<'a>(
+    open: &'a mut Option<OpenUnit>,
+    op: &Write,
+    name: &str,
+    batch: &RecordBatch,
+    env: &Env,
+    out: &super::env::Out,
+) -> Result<&'a mut OpenUnit> {
     if open.as_ref().is_some_and(|unit| unit.name != name)
         && let Some(unit) = open.take()
     {
@@ -190,7 +197,14 @@ impl OpenUnit {
             Target::Shards(spec) => Sink::Shards(Box::new(ShardSink::open(env, spec, name, schema).await?)),
         };
         let exclusions = Exclusions::new(format!("excluded/{}/{name}.parquet", op.pass));
-        Ok(Self { name: name.to_owned(), sink, exclusions, counts: Counts::default(), control: serde_json::Value::Null, started: Instant::now() })
+        Ok(Self {
+            name: name.to_owned(),
+            sink,
+            exclusions,
+            counts: Counts::default(),
+            control: serde_json::Value::Null,
+            started: Instant::now(),
+        })
     }
 
     async fn write(&mut self, batch: &RecordBatch, env: &Env) -> Result<()> {

@@ -101,7 +101,9 @@ impl ShardSink {
         };
         let table = match spec.format {
             OutputFormat::Dummy => None,
-            _ => Some(TableWriter::create(&storage, &format!("{shard}.parquet"), Arc::clone(&schema), ROW_GROUP_ROWS).await.map_err(external)?),
+            _ => Some(
+                TableWriter::create(&storage, &format!("{shard}.parquet"), Arc::clone(&schema), ROW_GROUP_ROWS).await.map_err(external)?,
+            ),
         };
         Ok(Self {
             spec: spec.clone(),
@@ -157,14 +159,26 @@ impl ShardSink {
         let images = batch.column_by_name(IMAGE).and_then(|column| column.as_binary_opt::<i64>());
         let meta = RecordBatch::try_new_with_options(
             without_image(&rows.schema()),
-            rows.schema().fields().iter().zip(rows.columns()).filter(|(field, _)| !is_image(field)).map(|(_, column)| Arc::clone(column)).collect(),
+            rows.schema()
+                .fields()
+                .iter()
+                .zip(rows.columns())
+                .filter(|(field, _)| !is_image(field))
+                .map(|(_, column)| Arc::clone(column))
+                .collect(),
             &RecordBatchOptions::new().with_row_count(Some(rows.num_rows())),
         )?;
         if let Some(images) = images.filter(|_| matches!(self.spec.format, OutputFormat::Webdataset | OutputFormat::Files)) {
             let caption = self.spec.caption.as_deref().map(|name| strings(&meta, name)).transpose()?.cloned();
             for row in 0..batch.num_rows() {
                 if status.is_none_or(|status| status.value(row) == "success") && images.is_valid(row) {
-                    self.sample(keys.value(row), images.value(row), caption.as_ref().map(|text| if text.is_valid(row) { text.value(row) } else { "" }), &json::object(&meta, row)).await?;
+                    self.sample(
+                        keys.value(row),
+                        images.value(row),
+                        caption.as_ref().map(|text| if text.is_valid(row) { text.value(row) } else { "" }),
+                        &json::object(&meta, row),
+                    )
+                    .await?;
                 }
             }
         }
@@ -213,7 +227,9 @@ impl ShardSink {
         let rows = rows.project(&indices)?;
         let table = match &mut self.deferred {
             Some(table) => table,
-            None => self.deferred.insert(TableWriter::create(&self.storage, &self.deferred_name, rows.schema(), ROW_GROUP_ROWS).await.map_err(external)?),
+            None => self
+                .deferred
+                .insert(TableWriter::create(&self.storage, &self.deferred_name, rows.schema(), ROW_GROUP_ROWS).await.map_err(external)?),
         };
         table.write(&rows).await.map_err(external)
     }

@@ -37,11 +37,7 @@ pub(super) const V4: &[(Ipv4Addr, u8, &str)] = &[
 /// The parts of 2000::/3 that are not ordinary hosts (IANA IPv6 Special-Purpose Address Registry).
 /// The tunnels are refused whole, because any IPv4 address can be hidden in them.
 pub(super) const V6: &[(Ipv6Addr, u8, &str)] = &[
-    (
-        v6(0x2001, 0, 0),
-        23,
-        "IETF protocol assignments with Teredo and ORCHID, RFC 2928",
-    ),
+    (v6(0x2001, 0, 0), 23, "IETF protocol assignments with Teredo and ORCHID, RFC 2928"),
     (v6(0x2001, 0xdb8, 0), 32, "documentation, RFC 3849"),
     (v6(0x2002, 0, 0), 16, "6to4, RFC 3056"),
     (v6(0x2620, 0x4f, 0x8000), 48, "AS112, RFC 7534"),
@@ -50,11 +46,10 @@ pub(super) const V6: &[(Ipv6Addr, u8, &str)] = &[
 
 /// WHATWG Fetch, "bad port", sorted.
 pub(super) const BAD_PORTS: &[u16] = &[
-    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
-    102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427,
-    465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990,
-    993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667,
-    6668, 6669, 6679, 6697, 10080,
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111, 113, 115,
+    117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601,
+    636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697,
+    10080,
 ];
 
 /// IANA Special-Use Domain Names that never lead to a public host, the collision names of ICANN

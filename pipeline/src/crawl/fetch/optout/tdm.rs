@@ -24,15 +24,8 @@ impl TdmRules {
             .filter_map(|rule| {
                 let location = rule.get("location")?.as_str()?;
                 let reserved = rule.get("tdm-reservation").is_some_and(is_one);
-                let pattern = if location.starts_with(['/', '*']) {
-                    location.to_owned()
-                } else {
-                    format!("/{location}")
-                };
-                Some((
-                    Pattern::new(pattern.as_bytes(), Matching::Rfc9309),
-                    reserved,
-                ))
+                let pattern = if location.starts_with(['/', '*']) { location.to_owned() } else { format!("/{location}") };
+                Some((Pattern::new(pattern.as_bytes(), Matching::Rfc9309), reserved))
             })
             .collect();
         Some(Self { rules })

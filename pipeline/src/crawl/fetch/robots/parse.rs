@@ -32,9 +32,7 @@ struct Gathered {
 pub(super) fn parse(bytes: &[u8], own: &str, also: &[String], matching: Matching) -> RobotsTxt {
     let text = to_utf8(bytes);
     // 0 is `*`, 1 our own, then the others.
-    let mut gathered: Vec<Gathered> = std::iter::repeat_with(Gathered::default)
-        .take(2 + also.len())
-        .collect();
+    let mut gathered: Vec<Gathered> = std::iter::repeat_with(Gathered::default).take(2 + also.len()).collect();
     let mut current: Vec<usize> = Vec::new();
     // Agent lines that follow each other share a group; only a rule ends the list of agents.
     let mut rules_seen = false;
@@ -55,10 +53,7 @@ pub(super) fn parse(bytes: &[u8], own: &str, also: &[String], matching: Matching
                 any_agent = true;
                 let token = product_token(value);
                 // `img2dataset` and others have digits in their names, which RFC 9309 does not foresee.
-                let word = value
-                    .split(|b| *b == b'/' || b.is_ascii_whitespace())
-                    .next()
-                    .unwrap_or(value);
+                let word = value.split(|b| *b == b'/' || b.is_ascii_whitespace()).next().unwrap_or(value);
                 if is_star(value) {
                     current.push(0);
                 } else if !token.is_empty() {
@@ -66,9 +61,7 @@ pub(super) fn parse(bytes: &[u8], own: &str, also: &[String], matching: Matching
                         current.push(1);
                     }
                     for (i, agent) in also.iter().enumerate() {
-                        if token.eq_ignore_ascii_case(agent.as_bytes())
-                            || word.eq_ignore_ascii_case(agent.as_bytes())
-                        {
+                        if token.eq_ignore_ascii_case(agent.as_bytes()) || word.eq_ignore_ascii_case(agent.as_bytes()) {
                             current.push(2 + i);
                         }
                     }
@@ -84,18 +77,11 @@ pub(super) fn parse(bytes: &[u8], own: &str, also: &[String], matching: Matching
                 }
                 let allow = key == Key::Allow;
                 let pattern = Pattern::new(value, matching);
-                let index = if allow {
-                    directory_of_index(value, matching)
-                } else {
-                    None
-                };
+                let index = if allow { directory_of_index(value, matching) } else { None };
                 for i in &current {
                     let rules = &mut gathered[*i].rules;
                     if rules.len() < MAX_RULES {
-                        rules.push(Rule {
-                            pattern: pattern.clone(),
-                            allow,
-                        });
+                        rules.push(Rule { pattern: pattern.clone(), allow });
                         rules.extend(index.clone().map(|pattern| Rule { pattern, allow }));
                     }
                 }
@@ -132,18 +118,8 @@ pub(super) fn parse(bytes: &[u8], own: &str, also: &[String], matching: Matching
     assemble(gathered, loose_signals, own, also, matching)
 }
 
-fn assemble(
-    gathered: Vec<Gathered>,
-    loose: Vec<Box<str>>,
-    own: &str,
-    also: &[String],
-    matching: Matching,
-) -> RobotsTxt {
-    let mut out = RobotsTxt {
-        agents: Vec::new(),
-        crawl_delay_ms: None,
-        matching,
-    };
+fn assemble(gathered: Vec<Gathered>, loose: Vec<Box<str>>, own: &str, also: &[String], matching: Matching) -> RobotsTxt {
+    let mut out = RobotsTxt { agents: Vec::new(), crawl_delay_ms: None, matching };
     let own_seen = gathered.get(1).is_some_and(|g| g.seen);
     for (i, g) in gathered.into_iter().enumerate() {
         // `*` speaks to us only where no group names us.
@@ -158,24 +134,14 @@ fn assemble(
             1 => own.into(),
             _ => also.get(i - 2).map_or("", String::as_str).into(),
         };
-        let Gathered {
-            mut rules,
-            mut signals,
-            mut usages,
-            ..
-        } = g;
+        let Gathered { mut rules, mut signals, mut usages, .. } = g;
         rules.sort_by_key(|r| (std::cmp::Reverse(r.pattern.len()), !r.allow));
         rules.dedup();
         usages.sort_by_key(|(p, _)| std::cmp::Reverse(p.len()));
         if i < 2 {
             signals.extend(loose.iter().cloned());
         }
-        out.agents.push(AgentRules {
-            agent,
-            rules,
-            signals,
-            usages,
-        });
+        out.agents.push(AgentRules { agent, rules, signals, usages });
     }
     out
 }
@@ -185,20 +151,13 @@ fn to_utf8(bytes: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     use std::borrow::Cow;
     let wide = |unit: fn([u8; 2]) -> u16, rest: &[u8]| {
         let units = rest.chunks_exact(2).map(|c| unit([c[0], c[1]]));
-        Cow::Owned(
-            char::decode_utf16(units)
-                .map(|c| c.unwrap_or('\u{fffd}'))
-                .collect::<String>()
-                .into_bytes(),
-        )
+        Cow::Owned(char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect::<String>().into_bytes())
     };
     match bytes {
         [0xff, 0xfe, rest @ ..] => wide(u16::from_le_bytes, rest),
         [0xfe, 0xff, rest @ ..] => wide(u16::from_be_bytes, rest),
         // Google also takes the beginning of a mark.
-        [0xef, 0xbb, 0xbf, rest @ ..] | [0xef, 0xbb, rest @ ..] | [0xef, rest @ ..] => {
-            Cow::Borrowed(rest)
-        }
+        [0xef, 0xbb, 0xbf, rest @ ..] | [0xef, 0xbb, rest @ ..] | [0xef, rest @ ..] => Cow::Borrowed(rest),
         _ => Cow::Borrowed(bytes),
     }
 }
@@ -244,29 +203,20 @@ fn key_of(key: &[u8]) -> Key {
         (b"content-signals", Key::Signal),
         (b"content-usage", Key::Usage),
     ];
-    TABLE
-        .iter()
-        .find(|(word, _)| key.eq_ignore_ascii_case(word))
-        .map_or(Key::Other, |(_, k)| *k)
+    TABLE.iter().find(|(word, _)| key.eq_ignore_ascii_case(word)).map_or(Key::Other, |(_, k)| *k)
 }
 
 fn trim(text: &[u8]) -> &[u8] {
     // NUL and form feed are what UTF-16 without a mark and old editors leave behind.
     let blank = |b: &u8| b.is_ascii_whitespace() || *b == 0 || *b == 0x0b;
     let from = text.iter().position(|b| !blank(b)).unwrap_or(text.len());
-    let to = text
-        .iter()
-        .rposition(|b| !blank(b))
-        .map_or(from, |at| at + 1);
+    let to = text.iter().rposition(|b| !blank(b)).map_or(from, |at| at + 1);
     &text[from..to]
 }
 
 /// The leading letters, `_` and `-`: `Foo/1.0 bar` is `Foo`.
 fn product_token(value: &[u8]) -> &[u8] {
-    let end = value
-        .iter()
-        .position(|b| !b.is_ascii_alphabetic() && *b != b'_' && *b != b'-')
-        .unwrap_or(value.len());
+    let end = value.iter().position(|b| !b.is_ascii_alphabetic() && *b != b'_' && *b != b'-').unwrap_or(value.len());
     &value[..end]
 }
 
@@ -299,16 +249,10 @@ fn delay_ms(value: &[u8]) -> Option<u64> {
 /// `[/path] train-ai=n`.
 fn usage(value: &[u8], matching: Matching) -> (Pattern, Box<str>) {
     let (path, said): (&[u8], &[u8]) = if value.starts_with(b"/") || value.starts_with(b"*") {
-        let end = value
-            .iter()
-            .position(u8::is_ascii_whitespace)
-            .unwrap_or(value.len());
+        let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
         (&value[..end], trim(&value[end..]))
     } else {
         (b"/", value)
     };
-    (
-        Pattern::new(path, matching),
-        String::from_utf8_lossy(said).into(),
-    )
+    (Pattern::new(path, matching), String::from_utf8_lossy(said).into())
 }

@@ -41,11 +41,7 @@ impl Pattern {
                 parts.push((*piece).into());
             }
         }
-        Self {
-            parts: parts.into(),
-            anchored,
-            len,
-        }
+        Self { parts: parts.into(), anchored, len }
     }
 
     /// Length of the pattern in octets: its priority.
@@ -71,11 +67,7 @@ impl Pattern {
                 None => return false,
             }
         }
-        if self.anchored {
-            path.ends_with(tail)
-        } else {
-            tail.is_empty() || memmem::find(path, tail).is_some()
-        }
+        if self.anchored { path.ends_with(tail) } else { tail.is_empty() || memmem::find(path, tail).is_some() }
     }
 }
 
@@ -87,11 +79,7 @@ impl fmt::Display for Pattern {
             }
             f.write_str(&String::from_utf8_lossy(part))?;
         }
-        if self.anchored {
-            f.write_str("$")
-        } else {
-            Ok(())
-        }
+        if self.anchored { f.write_str("$") } else { Ok(()) }
     }
 }
 
@@ -128,41 +116,25 @@ pub(super) fn normalise(text: &[u8], matching: Matching) -> Cow<'_, [u8]> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    (digit as char)
-        .to_digit(16)
-        .and_then(|d| u8::try_from(d).ok())
+    (digit as char).to_digit(16).and_then(|d| u8::try_from(d).ok())
 }
 
 fn push_encoded(out: &mut Vec<u8>, byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend_from_slice(&[
-        b'%',
-        DIGITS[usize::from(byte >> 4)],
-        DIGITS[usize::from(byte & 15)],
-    ]);
+    out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
 }
 
 /// The path and query of a URL text, from its first slash after the host on and without the fragment; `/`
 /// where there is none. Google's rules: the text need not be a valid URL.
 #[must_use]
 pub fn path_of(url: &str) -> Cow<'_, str> {
-    let search_from = if let Some(rest) = url.strip_prefix("//") {
-        url.len() - rest.len()
-    } else {
-        url.find("://").map_or(0, |at| at + 3)
-    };
-    let end = url[search_from..]
-        .find('#')
-        .map_or(url.len(), |at| search_from + at);
+    let search_from = if let Some(rest) = url.strip_prefix("//") { url.len() - rest.len() } else { url.find("://").map_or(0, |at| at + 3) };
+    let end = url[search_from..].find('#').map_or(url.len(), |at| search_from + at);
     let text = &url[..end];
     match text[search_from.min(end)..].find(['/', '?', ';']) {
         Some(at) => {
             let path = &text[search_from + at..];
-            if path.starts_with('/') {
-                Cow::Borrowed(path)
-            } else {
-                Cow::Owned(format!("/{path}"))
-            }
+            if path.starts_with('/') { Cow::Borrowed(path) } else { Cow::Owned(format!("/{path}")) }
         }
         None => Cow::Borrowed("/"),
     }

@@ -77,22 +77,12 @@ async fn name_server(says: impl Fn(&str, usize) -> Says + Send + Sync + 'static)
 }
 
 fn dns(cfg: &FetchConfig) -> Dns {
-    let guard = Arc::new(Guard::new(
-        cfg.allow_net.clone(),
-        cfg.allow_hosts.clone(),
-        cfg.resolve.clone(),
-        vec![],
-    ));
+    let guard = Arc::new(Guard::new(cfg.allow_net.clone(), cfg.allow_hosts.clone(), cfg.resolve.clone(), vec![]));
     Dns::new(cfg, guard, Arc::new(Metrics::default()))
 }
 
 fn cfg(server: &NameServer) -> FetchConfig {
-    FetchConfig {
-        nameservers: vec![server.addr.clone()],
-        allow_net: vec![],
-        dns_timeout: 0.5,
-        ..quick()
-    }
+    FetchConfig { nameservers: vec![server.addr.clone()], allow_net: vec![], dns_timeout: 0.5, ..quick() }
 }
 
 #[tokio::test]
@@ -100,28 +90,12 @@ async fn fixed_answers_come_first_and_are_judged_too() {
     let cfg = quick();
     let open = dns(&cfg);
     let loopback: IpAddr = Ipv4Addr::LOCALHOST.into();
-    for name in [
-        "a.web.test",
-        "a.b.web.test.",
-        "web.test",
-        "localhost",
-        "x.localhost",
-    ] {
-        assert_eq!(
-            open.lookup(name).await.unwrap().as_ref(),
-            [loopback],
-            "{name}"
-        );
+    for name in ["a.web.test", "a.b.web.test.", "web.test", "localhost", "x.localhost"] {
+        assert_eq!(open.lookup(name).await.unwrap().as_ref(), [loopback], "{name}");
     }
-    let closed = dns(&FetchConfig {
-        allow_net: vec![],
-        ..cfg
-    });
+    let closed = dns(&FetchConfig { allow_net: vec![], ..cfg });
     for name in ["a.web.test", "localhost"] {
-        assert!(
-            matches!(closed.lookup(name).await, Err(DnsError::Blocked(..))),
-            "{name}"
-        );
+        assert!(matches!(closed.lookup(name).await, Err(DnsError::Blocked(..))), "{name}");
     }
 }
 
@@ -135,37 +109,21 @@ async fn of_a_mixed_answer_only_the_public_addresses_are_used() {
     .await;
     let dns = dns(&cfg(&server));
     let public: IpAddr = "93.184.216.34".parse().unwrap();
-    assert_eq!(
-        dns.lookup("mixed.example.com").await.unwrap().as_ref(),
-        [public]
-    );
-    assert!(matches!(
-        dns.lookup("inside.example.com").await,
-        Err(DnsError::Blocked(..))
-    ));
+    assert_eq!(dns.lookup("mixed.example.com").await.unwrap().as_ref(), [public]);
+    assert!(matches!(dns.lookup("inside.example.com").await, Err(DnsError::Blocked(..))));
     assert!(dns.lookup("many.example.com").await.unwrap().len() <= 16);
 }
 
 #[tokio::test]
 async fn a_name_is_asked_for_once_and_a_second_answer_changes_nothing() {
     // Public first, private afterwards, with a TTL of 0: rebinding.
-    let server = name_server(|_, times| {
-        Says::A(vec![if times == 1 {
-            [1, 1, 1, 1]
-        } else {
-            [127, 0, 0, 1]
-        }])
-    })
-    .await;
+    let server = name_server(|_, times| Says::A(vec![if times == 1 { [1, 1, 1, 1] } else { [127, 0, 0, 1] }])).await;
     let dns = dns(&cfg(&server));
     let public: IpAddr = "1.1.1.1".parse().unwrap();
     let all = futures::future::join_all((0..1000).map(|_| dns.lookup("r.example.com"))).await;
     assert!(all.iter().all(|a| a.as_ref().unwrap().as_ref() == [public]));
     for _ in 0..1000 {
-        assert_eq!(
-            dns.lookup("r.example.com").await.unwrap().as_ref(),
-            [public]
-        );
+        assert_eq!(dns.lookup("r.example.com").await.unwrap().as_ref(), [public]);
     }
     assert_eq!(server.asked.lock()["r.example.com."], 1);
 }
@@ -183,31 +141,14 @@ async fn missing_names_and_failing_servers_are_told_apart() {
     .await;
     let dns = dns(&cfg(&server));
     for name in ["missing.example.com", "empty.example.com"] {
-        assert!(
-            matches!(dns.lookup(name).await, Err(DnsError::NotFound(_))),
-            "{name} {:?}",
-            dns.lookup(name).await
-        );
+        assert!(matches!(dns.lookup(name).await, Err(DnsError::NotFound(_))), "{name} {:?}", dns.lookup(name).await);
     }
-    for name in [
-        "broken.example.com",
-        "refused.example.com",
-        "garbage.example.com",
-        "silent.example.com",
-    ] {
-        assert!(
-            matches!(dns.lookup(name).await, Err(DnsError::Transient(..))),
-            "{name} {:?}",
-            dns.lookup(name).await
-        );
+    for name in ["broken.example.com", "refused.example.com", "garbage.example.com", "silent.example.com"] {
+        assert!(matches!(dns.lookup(name).await, Err(DnsError::Transient(..))), "{name} {:?}", dns.lookup(name).await);
     }
     let before = server.asked.lock()["missing.example.com."];
     assert!(dns.lookup("missing.example.com").await.is_err());
-    assert_eq!(
-        server.asked.lock()["missing.example.com."],
-        before,
-        "a missing name is remembered"
-    );
+    assert_eq!(server.asked.lock()["missing.example.com."], before, "a missing name is remembered");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -229,21 +170,9 @@ async fn the_connector_uses_the_judged_answer_and_names_the_failure() {
         ..quick()
     })
     .unwrap();
-    let urls: Vec<String> = ["there", "missing", "broken", "inside"]
-        .iter()
-        .map(|h| format!("http://{h}.example.com:{port}/"))
-        .collect();
+    let urls: Vec<String> = ["there", "missing", "broken", "inside"].iter().map(|h| format!("http://{h}.example.com:{port}/")).collect();
     let outcomes = fetch(&fetcher, &urls).await;
     let codes: Vec<_> = outcomes.iter().map(code).collect();
-    assert_eq!(
-        codes,
-        ["ok", "dns_not_found", "dns_transient", "blocked_address"]
-    );
-    assert_eq!(
-        server
-            .log
-            .connections
-            .load(std::sync::atomic::Ordering::Relaxed),
-        1
-    );
+    assert_eq!(codes, ["ok", "dns_not_found", "dns_transient", "blocked_address"]);
+    assert_eq!(server.log.connections.load(std::sync::atomic::Ordering::Relaxed), 1);
 }

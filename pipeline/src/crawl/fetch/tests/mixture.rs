@@ -8,10 +8,7 @@ use super::super::{FetchConfig, Fetcher, UnitBudget};
 use super::server::{Do, IMAGE, Server, code, fetch_within, quick, raw, reply};
 
 /// What a URL's path says that the server should do.
-const KINDS: [&str; 12] = [
-    "ok", "missing", "busy", "reset", "loop", "away", "private", "cut", "noai", "empty", "gone",
-    "stall",
-];
+const KINDS: [&str; 12] = ["ok", "missing", "busy", "reset", "loop", "away", "private", "cut", "noai", "empty", "gone", "stall"];
 
 fn serve(path: &str, host: &str) -> Vec<Do> {
     let kind = path.trim_start_matches('/').split('/').next().unwrap_or("");

@@ -1,17 +1,8 @@
 //! Opt-out signals: header words, TDMRep, Content-Usage, meta robots.
 
-use super::super::optout::{
-    TdmRules, page_optout, signal_denies, tdm_header_denies, usage_denies, x_robots_tag,
-};
+use super::super::optout::{TdmRules, page_optout, signal_denies, tdm_header_denies, usage_denies, x_robots_tag};
 
-const DENY: [&str; 6] = [
-    "noai",
-    "noimageai",
-    "noindex",
-    "noimageindex",
-    "none",
-    "noml",
-];
+const DENY: [&str; 6] = ["noai", "noimageai", "noindex", "noimageindex", "none", "noml"];
 
 fn denied(values: &[&str]) -> bool {
     x_robots_tag(values.iter().copied(), &["trommel", "img2dataset"], &DENY).is_some()
@@ -63,14 +54,8 @@ fn x_robots_tag_is_read_as_the_table_says() {
         ("max-image-preview: none", false),
         ("max-video-preview:0, none", true),
         ("MAX-SNIPPET:0, NOAI", true),
-        (
-            "unavailable_after: Wednesday, 25-Jun-30 15:00:00 PST",
-            false,
-        ),
-        (
-            "unavailable_after: Wednesday, 25-Jun-30 15:00:00 PST, noimageai",
-            true,
-        ),
+        ("unavailable_after: Wednesday, 25-Jun-30 15:00:00 PST", false),
+        ("unavailable_after: Wednesday, 25-Jun-30 15:00:00 PST, noimageai", true),
         ("unavailable_after: 2030-06-25T15:00:00Z, nofollow", false),
         ("unavailable_after:25 Jun 2030 15:00:00 GMT", false),
         // Agents.
@@ -90,14 +75,8 @@ fn x_robots_tag_is_read_as_the_table_says() {
         ("Googlebot-Image: noai", false),
         ("noai, otherbot: nofollow", true),
         ("otherbot: nofollow, *: noai", true),
-        (
-            "otherbot: unavailable_after: 25 Jun 2030 15:00:00 PST, noai",
-            false,
-        ),
-        (
-            "trommel: unavailable_after: 25 Jun 2030 15:00:00 PST, noai",
-            true,
-        ),
+        ("otherbot: unavailable_after: 25 Jun 2030 15:00:00 PST, noai", false),
+        ("trommel: unavailable_after: 25 Jun 2030 15:00:00 PST, noai", true),
         ("trommel: max-snippet: 5, noai", true),
         ("otherbot: trommel: noai", true),
         ("noai:", true),
@@ -105,10 +84,7 @@ fn x_robots_tag_is_read_as_the_table_says() {
         (": noai", true),
         ("http://example.org/: noai", false),
     ];
-    let wrong: Vec<_> = table
-        .iter()
-        .filter(|(value, expected)| denied(&[value]) != *expected)
-        .collect();
+    let wrong: Vec<_> = table.iter().filter(|(value, expected)| denied(&[value]) != *expected).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     assert!(table.len() >= 60, "{}", table.len());
 }
@@ -116,10 +92,7 @@ fn x_robots_tag_is_read_as_the_table_says() {
 #[test]
 fn repeated_headers_are_read_one_by_one() {
     assert!(denied(&["nofollow", "noai"]));
-    assert!(
-        denied(&["otherbot: nofollow", "noai"]),
-        "an agent holds for its own line only"
-    );
+    assert!(denied(&["otherbot: nofollow", "noai"]), "an agent holds for its own line only");
     assert!(!denied(&["otherbot: noai", "nofollow"]));
     assert!(!denied(&[]));
 }
@@ -128,31 +101,19 @@ fn repeated_headers_are_read_one_by_one() {
 fn the_list_of_directives_can_be_chosen() {
     assert!(x_robots_tag(["noarchive"], &["trommel"], &["noarchive"]).is_some());
     assert!(x_robots_tag(["noai"], &["trommel"], &["noarchive"]).is_none());
-    assert_eq!(
-        x_robots_tag(["all, NoAI"], &["trommel"], &DENY).as_deref(),
-        Some("noai")
-    );
+    assert_eq!(x_robots_tag(["all, NoAI"], &["trommel"], &DENY).as_deref(), Some("noai"));
 }
 
 #[test]
 fn meta_robots_lists_are_read() {
     let denied = |content: &str| page_optout([content], &DENY).is_some();
-    for content in [
-        "noai",
-        "noai, noimageai",
-        "NOINDEX,NOFOLLOW",
-        "noindex nofollow",
-        "max-snippet:5, none",
-    ] {
+    for content in ["noai", "noai, noimageai", "NOINDEX,NOFOLLOW", "noindex nofollow", "max-snippet:5, none"] {
         assert!(denied(content), "{content}");
     }
     for content in ["", "index, follow", "max-image-preview:none", "noarchive"] {
         assert!(!denied(content), "{content}");
     }
-    assert_eq!(
-        page_optout(["follow", "noai"], &DENY).unwrap().value,
-        "noai"
-    );
+    assert_eq!(page_optout(["follow", "noai"], &DENY).unwrap().value, "noai");
 }
 
 #[test]
@@ -180,20 +141,9 @@ fn tdm_reservations_are_read() {
         assert_eq!(rules.reserved(path).is_some(), reserved, "{path}");
     }
     for not_rules in ["", "{}", "<html>", "[", "null"] {
-        assert!(
-            TdmRules::parse(not_rules.as_bytes()).is_none(),
-            "{not_rules}"
-        );
+        assert!(TdmRules::parse(not_rules.as_bytes()).is_none(), "{not_rules}");
     }
-    for (value, denied) in [
-        ("1", true),
-        (" 1 ", true),
-        ("0", false),
-        ("2", false),
-        ("", false),
-        ("true", false),
-        ("11", false),
-    ] {
+    for (value, denied) in [("1", true), (" 1 ", true), ("0", false), ("2", false), ("", false), ("true", false), ("11", false)] {
         assert_eq!(tdm_header_denies(value), denied, "{value}");
     }
 }

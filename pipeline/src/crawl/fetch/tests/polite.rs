@@ -9,21 +9,11 @@ use super::super::{FetchConfig, FetchDone, FetchItem, FetchOutcome, Fetcher, Uni
 use super::server::{Do, IMAGE, Seen, Server, code, fetch, fetch_within, quick, raw, reply};
 
 fn calm() -> FetchConfig {
-    FetchConfig {
-        header_timeout: 5.0,
-        idle_timeout: 5.0,
-        total_timeout: 10.0,
-        connect_timeout: 5.0,
-        ..quick()
-    }
+    FetchConfig { header_timeout: 5.0, idle_timeout: 5.0, total_timeout: 10.0, connect_timeout: 5.0, ..quick() }
 }
 
 fn image() -> Vec<Do> {
-    reply(
-        200,
-        "Content-Type: image/png\r\nETag: \"e\"\r\nX-Robots-Tag: nofollow\r\n",
-        IMAGE,
-    )
+    reply(200, "Content-Type: image/png\r\nETag: \"e\"\r\nX-Robots-Tag: nofollow\r\n", IMAGE)
 }
 
 fn codes(outcomes: &[FetchOutcome]) -> Vec<&'static str> {
@@ -39,26 +29,16 @@ async fn a_body_comes_with_what_was_said_about_it() {
     .await;
     let port = server.addr.port();
     let redirected = Server::start(move |seen| match seen.path.as_str() {
-        "/a" => reply(
-            301,
-            &format!("Location: http://user:pw@two.web.test:{port}/../c#d\r\n"),
-            b"",
-        ),
+        "/a" => reply(301, &format!("Location: http://user:pw@two.web.test:{port}/../c#d\r\n"), b""),
         _ => image(),
     })
     .await;
     let fetcher = Fetcher::new(calm()).unwrap();
     let outcomes = fetch(&fetcher, &[redirected.url("one", "/a")]).await;
-    let FetchOutcome::Success(fetched) = &outcomes[0] else {
-        panic!("{outcomes:?}")
-    };
+    let FetchOutcome::Success(fetched) = &outcomes[0] else { panic!("{outcomes:?}") };
     assert_eq!(fetched.body, IMAGE);
     assert_eq!(fetched.status, 200);
-    assert_eq!(
-        fetched.final_url,
-        server.url("two", "/c"),
-        "no credentials, no fragment"
-    );
+    assert_eq!(fetched.final_url, server.url("two", "/c"), "no credentials, no fragment");
     assert_eq!((fetched.redirects, fetched.requests), (1, 2));
     assert_eq!(fetched.content_type.as_deref(), Some("image/png"));
     assert_eq!(fetched.etag.as_deref(), Some("\"e\""));
@@ -67,13 +47,7 @@ async fn a_body_comes_with_what_was_said_about_it() {
     assert!(fetcher.metrics().bytes_in_flight > 0);
     drop(outcomes);
     assert_eq!(fetcher.metrics().bytes_in_flight, 0);
-    for seen in server
-        .log
-        .seen
-        .lock()
-        .iter()
-        .chain(redirected.log.seen.lock().iter())
-    {
+    for seen in server.log.seen.lock().iter().chain(redirected.log.seen.lock().iter()) {
         let head = seen.head.to_ascii_lowercase();
         assert!(head.contains("user-agent: trommel/"), "{head}");
         assert!(head.contains("(+https://example.org/bot)"), "{head}");
@@ -92,22 +66,11 @@ async fn no_host_has_more_requests_at_once_than_allowed() {
         todo
     })
     .await;
-    let fetcher = Fetcher::new(FetchConfig {
-        per_host_concurrency: 3,
-        ..calm()
-    })
-    .unwrap();
-    let urls: Vec<String> = (0..600)
-        .map(|i| server.url(&format!("h{}", i % 7), &format!("/{i}")))
-        .collect();
+    let fetcher = Fetcher::new(FetchConfig { per_host_concurrency: 3, ..calm() }).unwrap();
+    let urls: Vec<String> = (0..600).map(|i| server.url(&format!("h{}", i % 7), &format!("/{i}"))).collect();
     // Two units at once: their requests do not add up.
     let (a, b) = tokio::join!(fetch(&fetcher, &urls[..300]), fetch(&fetcher, &urls[300..]));
-    assert!(
-        a.iter().chain(&b).all(|o| code(o) == "ok"),
-        "{:?} {:?}",
-        codes(&a),
-        codes(&b)
-    );
+    assert!(a.iter().chain(&b).all(|o| code(o) == "ok"), "{:?} {:?}", codes(&a), codes(&b));
     let most = server.log.most.lock();
     assert_eq!(most.len(), 7);
     for (host, (now, most)) in most.iter() {
@@ -125,17 +88,8 @@ async fn requests_to_a_host_keep_their_distance_with_robots_txt_and_redirects_co
         _ => image(),
     })
     .await;
-    let fetcher = Fetcher::new(FetchConfig {
-        per_host_delay: 0.04,
-        robots: true,
-        tdmrep: true,
-        ..calm()
-    })
-    .unwrap();
-    let urls: Vec<String> = ["/a", "/b", "/no/c", "/r", "/d"]
-        .iter()
-        .map(|p| server.url("h", p))
-        .collect();
+    let fetcher = Fetcher::new(FetchConfig { per_host_delay: 0.04, robots: true, tdmrep: true, ..calm() }).unwrap();
+    let urls: Vec<String> = ["/a", "/b", "/no/c", "/r", "/d"].iter().map(|p| server.url("h", p)).collect();
     let outcomes = fetch(&fetcher, &urls).await;
     assert_eq!(codes(&outcomes), ["ok", "ok", "robots_txt", "ok", "ok"]);
     let mut starts: Vec<_> = server.log.seen.lock().iter().map(|s| s.start).collect();
@@ -144,11 +98,7 @@ async fn requests_to_a_host_keep_their_distance_with_robots_txt_and_redirects_co
     for pair in starts.windows(2) {
         // The client's clock starts before the server sees the request, so a late first one and a
         // prompt second one may look a little closer.
-        assert!(
-            pair[1] - pair[0] >= Duration::from_millis(20),
-            "{:?}",
-            pair[1] - pair[0]
-        );
+        assert!(pair[1] - pair[0] >= Duration::from_millis(20), "{:?}", pair[1] - pair[0]);
     }
 }
 
@@ -163,61 +113,25 @@ async fn robots_txt_is_asked_for_once_however_many_wait() {
         _ => image(),
     })
     .await;
-    let fetcher = Fetcher::new(FetchConfig {
-        per_host_concurrency: 50,
-        robots: true,
-        ..calm()
-    })
-    .unwrap();
-    let urls: Vec<String> = (0..500)
-        .map(|i| {
-            server.url(
-                "h",
-                &format!("/{}{i}", if i % 2 == 0 { "private/" } else { "" }),
-            )
-        })
-        .collect();
+    let fetcher = Fetcher::new(FetchConfig { per_host_concurrency: 50, robots: true, ..calm() }).unwrap();
+    let urls: Vec<String> = (0..500).map(|i| server.url("h", &format!("/{}{i}", if i % 2 == 0 { "private/" } else { "" }))).collect();
     let (a, b) = tokio::join!(fetch(&fetcher, &urls), fetch(&fetcher, &urls));
     for (i, outcome) in a.iter().chain(&b).enumerate() {
         assert_eq!(code(outcome), if i % 2 == 0 { "robots_txt" } else { "ok" });
     }
     assert_eq!(server.log.count("/robots.txt"), 1);
-    assert_eq!(
-        server
-            .log
-            .paths()
-            .iter()
-            .filter(|p| p.starts_with("/private"))
-            .count(),
-        0
-    );
+    assert_eq!(server.log.paths().iter().filter(|p| p.starts_with("/private")).count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn robots_answers_decide_as_rfc_9309_says() {
     let deny = b"User-agent: *\nDisallow: /\n".as_slice();
-    let big = [
-        b"#".repeat(499_980).as_slice(),
-        b"\nUser-agent: *\nDisallow: /\n",
-    ]
-    .concat();
-    let late = [
-        b"# comment\n".repeat(52_000).as_slice(),
-        b"User-agent: *\nDisallow: /\n",
-    ]
-    .concat();
+    let big = [b"#".repeat(499_980).as_slice(), b"\nUser-agent: *\nDisallow: /\n"].concat();
+    let late = [b"# comment\n".repeat(52_000).as_slice(), b"User-agent: *\nDisallow: /\n"].concat();
     let table: Vec<(&str, Vec<Do>, &str)> = vec![
         ("deny", reply(200, "", deny), "robots_txt"),
         ("empty", reply(200, "", b""), "ok"),
-        (
-            "html",
-            reply(
-                200,
-                "Content-Type: text/html\r\n",
-                b"<html><body>no robots</body></html>",
-            ),
-            "ok",
-        ),
+        ("html", reply(200, "Content-Type: text/html\r\n", b"<html><body>no robots</body></html>"), "ok"),
         ("s204", raw(b"HTTP/1.1 204 No\r\n\r\n"), "ok"),
         ("s400", reply(400, "", deny), "ok"),
         ("s401", reply(401, "", deny), "ok"),
@@ -233,58 +147,20 @@ async fn robots_answers_decide_as_rfc_9309_says() {
         ("garbage", raw(b"SSH-2.0-x\r\n\r\n"), "protocol_error"),
         ("loop", reply(302, "Location: /robots.txt\r\n", b""), "ok"),
         ("nowhere", reply(302, "", b""), "ok"),
-        (
-            "inside",
-            reply(302, "Location: http://10.0.0.1/robots.txt\r\n", b""),
-            "blocked_address",
-        ),
-        (
-            "away",
-            reply(302, "Location: /elsewhere\r\n", b""),
-            "robots_txt",
-        ),
-        (
-            "gzipped",
-            reply(
-                200,
-                "Content-Encoding: zstd\r\n",
-                &zstd::bulk::compress(deny, 3).unwrap(),
-            ),
-            "robots_txt",
-        ),
+        ("inside", reply(302, "Location: http://10.0.0.1/robots.txt\r\n", b""), "blocked_address"),
+        ("away", reply(302, "Location: /elsewhere\r\n", b""), "robots_txt"),
+        ("gzipped", reply(200, "Content-Encoding: zstd\r\n", &zstd::bulk::compress(deny, 3).unwrap()), "robots_txt"),
         ("big", reply(200, "", &big), "robots_txt"),
         ("late", reply(200, "", &late), "ok"),
         (
             "endless",
-            vec![
-                Do::Send(b"HTTP/1.1 200 OK\r\n\r\nUser-agent: *\nDisallow: /\n".to_vec()),
-                Do::Endless(b"# more\n".repeat(5000)),
-            ],
+            vec![Do::Send(b"HTTP/1.1 200 OK\r\n\r\nUser-agent: *\nDisallow: /\n".to_vec()), Do::Endless(b"# more\n".repeat(5000))],
             "robots_txt",
         ),
-        (
-            "signal",
-            reply(
-                200,
-                "",
-                b"User-agent: *\nContent-Signal: ai-train=no\nAllow: /\n",
-            ),
-            "content_signal",
-        ),
-        (
-            "usage",
-            reply(
-                200,
-                "",
-                b"User-agent: *\nContent-Usage: train-ai=n\nAllow: /\n",
-            ),
-            "content_usage",
-        ),
+        ("signal", reply(200, "", b"User-agent: *\nContent-Signal: ai-train=no\nAllow: /\n"), "content_signal"),
+        ("usage", reply(200, "", b"User-agent: *\nContent-Usage: train-ai=n\nAllow: /\n"), "content_usage"),
     ];
-    let answers: HashMap<String, Vec<Do>> = table
-        .iter()
-        .map(|(h, todo, _)| ((*h).to_owned(), todo.clone()))
-        .collect();
+    let answers: HashMap<String, Vec<Do>> = table.iter().map(|(h, todo, _)| ((*h).to_owned(), todo.clone())).collect();
     let server = Server::start(move |seen| match seen.path.as_str() {
         "/robots.txt" => answers[seen.host.split('.').next().unwrap()].clone(),
         "/elsewhere" => reply(200, "", deny),
@@ -302,44 +178,21 @@ async fn robots_answers_decide_as_rfc_9309_says() {
     .unwrap();
     let urls: Vec<String> = table.iter().map(|(h, ..)| server.url(h, "/a")).collect();
     let outcomes = fetch(&fetcher, &urls).await;
-    let wrong: Vec<_> = table
-        .iter()
-        .zip(&outcomes)
-        .filter(|((.., c), o)| code(o) != *c)
-        .map(|((h, ..), o)| (h, o))
-        .collect();
+    let wrong: Vec<_> = table.iter().zip(&outcomes).filter(|((.., c), o)| code(o) != *c).map(|((h, ..), o)| (h, o)).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
-    let asked: Vec<_> = server
-        .log
-        .seen
-        .lock()
-        .iter()
-        .filter(|s| s.path == "/a")
-        .map(|s| s.host.split('.').next().unwrap().to_owned())
-        .collect();
+    let asked: Vec<_> =
+        server.log.seen.lock().iter().filter(|s| s.path == "/a").map(|s| s.host.split('.').next().unwrap().to_owned()).collect();
     for (host, _, expected) in &table {
-        assert_eq!(
-            asked.iter().any(|a| a == host),
-            *expected == "ok",
-            "{host}: no request for the image where it is closed"
-        );
+        assert_eq!(asked.iter().any(|a| a == host), *expected == "ok", "{host}: no request for the image where it is closed");
     }
-    assert_eq!(
-        server
-            .log
-            .seen
-            .lock()
-            .iter()
-            .filter(|s| s.path == "/robots.txt" && s.host.starts_with("loop"))
-            .count(),
-        6
-    );
+    assert_eq!(server.log.seen.lock().iter().filter(|s| s.path == "/robots.txt" && s.host.starts_with("loop")).count(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn opt_outs_in_files_and_headers_refuse_without_a_body() {
     let server = Server::start(|seen| {
-        let no = |header: &str| vec![Do::Send(format!("HTTP/1.1 200 OK\r\n{header}\r\nContent-Length: 100000\r\n\r\n").into_bytes()), Do::Stall];
+        let no =
+            |header: &str| vec![Do::Send(format!("HTTP/1.1 200 OK\r\n{header}\r\nContent-Length: 100000\r\n\r\n").into_bytes()), Do::Stall];
         match seen.path.as_str() {
             "/robots.txt" => reply(404, "", b""),
             "/ai.txt" => reply(200, "", b"User-Agent: *\nDisallow: *.webp\n"),
@@ -351,40 +204,13 @@ async fn opt_outs_in_files_and_headers_refuse_without_a_body() {
         }
     })
     .await;
-    let fetcher = Fetcher::new(FetchConfig {
-        robots: true,
-        tdmrep: true,
-        ai_txt: true,
-        ..calm()
-    })
-    .unwrap();
-    let urls: Vec<String> = ["/x", "/t", "/u", "/reserved/a", "/a.webp", "/fine"]
-        .iter()
-        .map(|p| server.url("h", p))
-        .collect();
+    let fetcher = Fetcher::new(FetchConfig { robots: true, tdmrep: true, ai_txt: true, ..calm() }).unwrap();
+    let urls: Vec<String> = ["/x", "/t", "/u", "/reserved/a", "/a.webp", "/fine"].iter().map(|p| server.url("h", p)).collect();
     let outcomes = fetch(&fetcher, &urls).await;
-    assert_eq!(
-        codes(&outcomes),
-        [
-            "x_robots_tag",
-            "tdm_reservation",
-            "content_usage",
-            "tdmrep_json",
-            "ai_txt",
-            "ok"
-        ]
-    );
-    assert_eq!(
-        server.log.count("/reserved/a") + server.log.count("/a.webp"),
-        0
-    );
-    let FetchOutcome::Refused(opt_out) = &outcomes[0] else {
-        panic!()
-    };
-    assert_eq!(
-        (opt_out.value.as_str(), opt_out.source.as_str()),
-        ("noai", urls[0].as_str())
-    );
+    assert_eq!(codes(&outcomes), ["x_robots_tag", "tdm_reservation", "content_usage", "tdmrep_json", "ai_txt", "ok"]);
+    assert_eq!(server.log.count("/reserved/a") + server.log.count("/a.webp"), 0);
+    let FetchOutcome::Refused(opt_out) = &outcomes[0] else { panic!() };
+    assert_eq!((opt_out.value.as_str(), opt_out.source.as_str()), ("noai", urls[0].as_str()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -395,61 +221,27 @@ async fn after_retry_after_nothing_comes_early() {
         _ => image(),
     })
     .await;
-    let fetcher = Fetcher::new(FetchConfig {
-        retries: 1,
-        per_host_concurrency: 1,
-        ..calm()
-    })
-    .unwrap();
+    let fetcher = Fetcher::new(FetchConfig { retries: 1, per_host_concurrency: 1, ..calm() }).unwrap();
     let urls: Vec<String> = (0..3).map(|i| server.url("h", &format!("/{i}"))).collect();
     let outcomes = fetch(&fetcher, &urls).await;
     assert_eq!(codes(&outcomes), ["ok", "ok", "ok"]);
     let seen: Vec<Seen> = server.log.seen.lock().clone();
     assert_eq!(seen.len(), 4);
-    assert!(
-        seen[1].start - seen[0].start >= Duration::from_millis(999),
-        "{:?}",
-        seen[1].start - seen[0].start
-    );
+    assert!(seen[1].start - seen[0].start >= Duration::from_millis(999), "{:?}", seen[1].start - seen[0].start);
     assert_eq!(fetcher.metrics().retries, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_wants_more_time_than_there_is_is_deferred_and_holds_up_nobody() {
-    let server = Server::start(|seen| {
-        if seen.host.starts_with("busy") {
-            reply(503, "Retry-After: 86400\r\n", b"")
-        } else {
-            image()
-        }
-    })
-    .await;
-    let fetcher = Fetcher::new(FetchConfig {
-        per_host_concurrency: 1,
-        ..calm()
-    })
-    .unwrap();
-    let urls: Vec<String> = (0..40)
-        .map(|i| server.url(if i < 20 { "busy" } else { "h" }, &format!("/{i}")))
-        .collect();
+    let server =
+        Server::start(|seen| if seen.host.starts_with("busy") { reply(503, "Retry-After: 86400\r\n", b"") } else { image() }).await;
+    let fetcher = Fetcher::new(FetchConfig { per_host_concurrency: 1, ..calm() }).unwrap();
+    let urls: Vec<String> = (0..40).map(|i| server.url(if i < 20 { "busy" } else { "h" }, &format!("/{i}"))).collect();
     let outcomes = fetch(&fetcher, &urls).await;
     assert_eq!(code(&outcomes[0]), "http_503");
-    assert!(
-        outcomes[1..20].iter().all(|o| code(o) == "deferred"),
-        "{:?}",
-        codes(&outcomes)
-    );
+    assert!(outcomes[1..20].iter().all(|o| code(o) == "deferred"), "{:?}", codes(&outcomes));
     assert!(outcomes[20..].iter().all(|o| code(o) == "ok"));
-    assert_eq!(
-        server
-            .log
-            .seen
-            .lock()
-            .iter()
-            .filter(|s| s.host.starts_with("busy"))
-            .count(),
-        1
-    );
+    assert_eq!(server.log.seen.lock().iter().filter(|s| s.host.starts_with("busy")).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -464,143 +256,48 @@ async fn a_host_that_only_throttles_or_only_fails_is_given_up_after_a_few_reques
         }
     })
     .await;
-    let fetcher = Fetcher::new(FetchConfig {
-        host_failures: 5,
-        retries: 3,
-        per_host_concurrency: 1,
-        ..calm()
-    })
-    .unwrap();
-    let urls: Vec<String> = (0..300)
-        .map(|i| server.url(["full", "dead", "fine"][i % 3], &format!("/{i}")))
-        .collect();
+    let fetcher = Fetcher::new(FetchConfig { host_failures: 5, retries: 3, per_host_concurrency: 1, ..calm() }).unwrap();
+    let urls: Vec<String> = (0..300).map(|i| server.url(["full", "dead", "fine"][i % 3], &format!("/{i}"))).collect();
     let outcomes = fetch(&fetcher, &urls).await;
     let mut by: HashMap<(&str, &str), usize> = HashMap::new();
     for (i, outcome) in outcomes.iter().enumerate() {
-        *by.entry((["full", "dead", "fine"][i % 3], code(outcome)))
-            .or_default() += 1;
+        *by.entry((["full", "dead", "fine"][i % 3], code(outcome))).or_default() += 1;
     }
     assert_eq!(by[&("fine", "ok")], 100);
     assert!(by[&("full", "host_throttled")] >= 95, "{by:?}");
     assert!(by[&("dead", "host_unreachable")] >= 95, "{by:?}");
     for host in ["full", "dead"] {
-        let requests = server
-            .log
-            .seen
-            .lock()
-            .iter()
-            .filter(|s| s.host.starts_with(host))
-            .count();
-        let paths: Vec<_> = server
-            .log
-            .seen
-            .lock()
-            .iter()
-            .filter(|s| s.host.starts_with(host))
-            .map(|s| s.path.clone())
-            .collect();
+        let requests = server.log.seen.lock().iter().filter(|s| s.host.starts_with(host)).count();
+        let paths: Vec<_> = server.log.seen.lock().iter().filter(|s| s.host.starts_with(host)).map(|s| s.path.clone()).collect();
         assert_eq!(requests, 5, "{host}: {by:?} {paths:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_budget_does_not_reach_is_deferred() {
-    let server = Server::start(|seen| {
-        if seen.host.starts_with("slow") {
-            vec![Do::Stall]
-        } else {
-            image()
-        }
-    })
-    .await;
-    let fetcher = Fetcher::new(FetchConfig {
-        per_host_concurrency: 1,
-        header_timeout: 0.2,
-        connect_timeout: 0.1,
-        ..calm()
-    })
-    .unwrap();
-    let urls: Vec<String> = (0..30)
-        .map(|i| server.url(if i % 3 == 0 { "slow" } else { "h" }, &format!("/{i}")))
-        .collect();
-    let budget = UnitBudget {
-        time: Duration::from_millis(100),
-        ..UnitBudget::default()
-    };
+    let server = Server::start(|seen| if seen.host.starts_with("slow") { vec![Do::Stall] } else { image() }).await;
+    let fetcher = Fetcher::new(FetchConfig { per_host_concurrency: 1, header_timeout: 0.2, connect_timeout: 0.1, ..calm() }).unwrap();
+    let urls: Vec<String> = (0..30).map(|i| server.url(if i % 3 == 0 { "slow" } else { "h" }, &format!("/{i}"))).collect();
+    let budget = UnitBudget { time: Duration::from_millis(100), ..UnitBudget::default() };
     let outcomes = fetch_within(&fetcher, &urls, budget).await;
-    assert!(
-        outcomes
-            .iter()
-            .step_by(3)
-            .skip(1)
-            .all(|o| code(o) == "deferred"),
-        "{:?}",
-        codes(&outcomes)
-    );
-    assert_eq!(
-        fetcher.metrics().deferred as usize,
-        codes(&outcomes)
-            .iter()
-            .filter(|c| **c == "deferred")
-            .count()
-    );
-    let none = fetch_within(
-        &fetcher,
-        &urls,
-        UnitBudget {
-            time: Duration::ZERO,
-            ..UnitBudget::default()
-        },
-    )
-    .await;
+    assert!(outcomes.iter().step_by(3).skip(1).all(|o| code(o) == "deferred"), "{:?}", codes(&outcomes));
+    assert_eq!(fetcher.metrics().deferred as usize, codes(&outcomes).iter().filter(|c| **c == "deferred").count());
+    let none = fetch_within(&fetcher, &urls, UnitBudget { time: Duration::ZERO, ..UnitBudget::default() }).await;
     assert!(none.iter().all(|o| code(o) == "deferred"));
     let before = server.log.seen.lock().len();
-    let few = fetch_within(
-        &fetcher,
-        &urls[1..3],
-        UnitBudget {
-            requests: 1,
-            ..UnitBudget::default()
-        },
-    )
-    .await;
-    assert_eq!(
-        codes(&few).iter().filter(|c| **c == "deferred").count(),
-        1,
-        "{:?}",
-        codes(&few)
-    );
+    let few = fetch_within(&fetcher, &urls[1..3], UnitBudget { requests: 1, ..UnitBudget::default() }).await;
+    assert_eq!(codes(&few).iter().filter(|c| **c == "deferred").count(), 1, "{:?}", codes(&few));
     assert_eq!(server.log.seen.lock().len(), before + 1);
-    let capped = Fetcher::new(FetchConfig {
-        max_urls_per_host_per_unit: 2,
-        ..calm()
-    })
-    .unwrap();
-    let outcomes = fetch(
-        &capped,
-        &(0..5)
-            .map(|i| server.url("h", &format!("/{i}")))
-            .collect::<Vec<_>>(),
-    )
-    .await;
-    assert_eq!(
-        codes(&outcomes),
-        ["ok", "ok", "deferred", "deferred", "deferred"]
-    );
+    let capped = Fetcher::new(FetchConfig { max_urls_per_host_per_unit: 2, ..calm() }).unwrap();
+    let outcomes = fetch(&capped, &(0..5).map(|i| server.url("h", &format!("/{i}"))).collect::<Vec<_>>()).await;
+    assert_eq!(codes(&outcomes), ["ok", "ok", "deferred", "deferred", "deferred"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_receiver_or_unit_stops_everything() {
     let server = Server::start(|_| vec![Do::Stall]).await;
     let fetcher = Fetcher::new(calm()).unwrap();
-    let items = || {
-        (0..50)
-            .map(|index| FetchItem {
-                index,
-                url: server.url(&format!("h{index}"), "/"),
-            })
-            .collect::<Vec<_>>()
-    };
+    let items = || (0..50).map(|index| FetchItem { index, url: server.url(&format!("h{index}"), "/") }).collect::<Vec<_>>();
     let (out, answers) = tokio::sync::mpsc::channel::<FetchDone>(1);
     drop(answers);
     // Ends by itself: the test's own time limit is the runtime's.
@@ -622,20 +319,10 @@ async fn a_dropped_receiver_or_unit_stops_everything() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_are_kept_while_there_is_more_and_closed_with_the_last() {
     let server = Server::start(|_| image()).await;
-    let fetcher = Fetcher::new(FetchConfig {
-        per_host_concurrency: 1,
-        ..calm()
-    })
-    .unwrap();
+    let fetcher = Fetcher::new(FetchConfig { per_host_concurrency: 1, ..calm() }).unwrap();
     let urls: Vec<String> = (0..20).map(|i| server.url("h", &format!("/{i}"))).collect();
     assert!(fetch(&fetcher, &urls).await.iter().all(|o| code(o) == "ok"));
     assert_eq!(server.log.connections.load(Ordering::Relaxed), 1);
-    let closes: Vec<bool> = server
-        .log
-        .seen
-        .lock()
-        .iter()
-        .map(|s| s.head.to_ascii_lowercase().contains("connection: close"))
-        .collect();
+    let closes: Vec<bool> = server.log.seen.lock().iter().map(|s| s.head.to_ascii_lowercase().contains("connection: close")).collect();
     assert_eq!(closes.iter().position(|c| *c), Some(19), "{closes:?}");
 }

@@ -13,10 +13,7 @@ use super::server::quick;
 
 #[test]
 fn retry_after_is_read_in_both_forms_and_capped() {
-    let backoff = Backoff::new(&FetchConfig {
-        max_retry_after: 300.0,
-        ..FetchConfig::default()
-    });
+    let backoff = Backoff::new(&FetchConfig { max_retry_after: 300.0, ..FetchConfig::default() });
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
     let table: &[(&str, Option<u64>)] = &[
         ("0", Some(0)),
@@ -38,35 +35,21 @@ fn retry_after_is_read_in_both_forms_and_capped() {
         ("Fri, 31 Dec 9999 23:59:59 GMT", Some(300)),
     ];
     for (value, seconds) in table {
-        assert_eq!(
-            backoff.retry_after(value.as_bytes(), now),
-            seconds.map(Duration::from_secs),
-            "{value}"
-        );
+        assert_eq!(backoff.retry_after(value.as_bytes(), now), seconds.map(Duration::from_secs), "{value}");
     }
     assert_eq!(backoff.retry_after(b"\xff\xfe", now), None);
 }
 
 #[test]
 fn back_off_doubles_within_its_bounds_and_differs_by_host() {
-    let backoff = Backoff::new(&FetchConfig {
-        backoff_base: 1.0,
-        backoff_max: 60.0,
-        ..FetchConfig::default()
-    });
+    let backoff = Backoff::new(&FetchConfig { backoff_base: 1.0, backoff_max: 60.0, ..FetchConfig::default() });
     for n in 1..=100 {
         let full = Duration::from_secs(2_u64.saturating_pow(n - 1).min(60));
         let wait = backoff.wait("host.example", n);
         assert!(wait >= full / 2 && wait <= full, "{n}: {wait:?}");
     }
-    let waits: std::collections::HashSet<u128> = (0..1000)
-        .map(|i| backoff.wait(&format!("h{i}.example"), 3).as_millis() / 100)
-        .collect();
-    assert!(
-        waits.len() >= 15,
-        "spread over the two seconds of jitter: {}",
-        waits.len()
-    );
+    let waits: std::collections::HashSet<u128> = (0..1000).map(|i| backoff.wait(&format!("h{i}.example"), 3).as_millis() / 100).collect();
+    assert!(waits.len() >= 15, "spread over the two seconds of jitter: {}", waits.len());
 }
 
 #[test]
@@ -85,35 +68,20 @@ fn a_host_grants_turns_by_number_and_by_time() {
     let second = Duration::from_secs(1);
     let hosts = Hosts::new(10, second);
     let host = hosts.get("a.example", now);
-    let Turn::Go(first) = host.turn(now, 2) else {
-        panic!("free")
-    };
+    let Turn::Go(first) = host.turn(now, 2) else { panic!("free") };
     assert!(matches!(host.turn(now, 2), Turn::NotBefore(at) if at == now + second));
-    let Turn::Go(two) = host.turn(now + second, 2) else {
-        panic!("spaced")
-    };
+    let Turn::Go(two) = host.turn(now + second, 2) else { panic!("spaced") };
     assert!(matches!(host.turn(now + 2 * second, 2), Turn::Full));
     drop(first);
     two.unused();
     drop(two);
-    let Turn::Go(_slot) = host.turn(now + second, 2) else {
-        panic!("a turn without a request leaves no gap")
-    };
+    let Turn::Go(_slot) = host.turn(now + second, 2) else { panic!("a turn without a request leaves no gap") };
     host.rest_until(now + 10 * second);
-    assert!(
-        matches!(host.turn(now + 9 * second, 2), Turn::NotBefore(at) if at == now + 10 * second)
-    );
+    assert!(matches!(host.turn(now + 9 * second, 2), Turn::NotBefore(at) if at == now + 10 * second));
     host.slow_down(5 * second);
-    let Turn::Go(_slot) = host.turn(now + 14 * second, 2) else {
-        panic!("rested")
-    };
-    assert!(
-        matches!(host.turn(now + 15 * second, 3), Turn::NotBefore(at) if at == now + 19 * second)
-    );
-    assert!(
-        Arc::ptr_eq(&host, &hosts.get("a.example", now)),
-        "one state per key"
-    );
+    let Turn::Go(_slot) = host.turn(now + 14 * second, 2) else { panic!("rested") };
+    assert!(matches!(host.turn(now + 15 * second, 3), Turn::NotBefore(at) if at == now + 19 * second));
+    assert!(Arc::ptr_eq(&host, &hosts.get("a.example", now)), "one state per key");
 }
 
 #[test]
@@ -150,9 +118,7 @@ async fn concurrency_rises_under_demand_and_falls_under_timeouts() {
     let mut now = Instant::now();
     let mut window = |feeling: Feeling, demand: bool| {
         let limit = adaptive.limit().max(32);
-        let tickets: Vec<_> = std::iter::from_fn(|| adaptive.try_ticket())
-            .take(if demand { 1000 } else { 1 })
-            .collect();
+        let tickets: Vec<_> = std::iter::from_fn(|| adaptive.try_ticket()).take(if demand { 1000 } else { 1 }).collect();
         for _ in 0..limit {
             now += Duration::from_millis(1);
             adaptive.report(feeling, now);
@@ -173,40 +139,22 @@ async fn concurrency_rises_under_demand_and_falls_under_timeouts() {
     adaptive.report(Feeling::Exhausted, now);
     adaptive.report(Feeling::Exhausted, now);
     assert_eq!(adaptive.limit(), 4, "never below the minimum");
-    let held: Vec<_> = std::iter::from_fn(|| adaptive.try_ticket())
-        .take(1000)
-        .collect();
-    assert_eq!(
-        held.len(),
-        4,
-        "tickets in the world are as many as the limit says"
-    );
+    let held: Vec<_> = std::iter::from_fn(|| adaptive.try_ticket()).take(1000).collect();
+    assert_eq!(held.len(), 4, "tickets in the world are as many as the limit says");
 }
 
 #[tokio::test]
 async fn memory_is_promised_once_and_given_back() {
-    let memory = Memory::new(&FetchConfig {
-        max_body_bytes: 1 << 20,
-        max_decoded_bytes: 1 << 20,
-        max_bytes_in_flight: 4 << 20,
-        ..quick()
-    });
+    let memory = Memory::new(&FetchConfig { max_body_bytes: 1 << 20, max_decoded_bytes: 1 << 20, max_bytes_in_flight: 4 << 20, ..quick() });
     assert_eq!(memory.in_flight(), 0);
     let mut a = memory.share(100 << 10).await;
     assert_eq!(memory.in_flight(), 100 << 10);
     assert!(memory.try_grow(&mut a, 1 << 20));
-    assert!(
-        !memory.try_grow(&mut a, 4 << 20),
-        "one lane of the four MiB is kept apart"
-    );
+    assert!(!memory.try_grow(&mut a, 4 << 20), "one lane of the four MiB is kept apart");
     memory.lane(&mut a).await;
     assert_eq!(memory.in_flight(), 2 << 20);
     memory.settle(&mut a, 5000);
-    assert_eq!(
-        memory.in_flight(),
-        5 << 10,
-        "the whole KiB of what is really held"
-    );
+    assert_eq!(memory.in_flight(), 5 << 10, "the whole KiB of what is really held");
     drop(a);
     assert_eq!(memory.in_flight(), 0);
     assert_eq!(MemoryPermit::none().bytes(), 0);
@@ -224,24 +172,15 @@ async fn a_cache_asks_once_forgets_in_time_and_keeps_to_its_size() {
             (n, Duration::from_secs(ttl))
         }
     };
-    let both = futures::join!(
-        cache.get_or_ask("k", now, |_| ask(10)),
-        cache.get_or_ask("k", now, |_| ask(10))
-    );
+    let both = futures::join!(cache.get_or_ask("k", now, |_| ask(10)), cache.get_or_ask("k", now, |_| ask(10)));
     assert_eq!(both, (0, 0), "two askers, one question");
     assert_eq!(cache.get("k", now + Duration::from_secs(9)), Some(0));
     assert_eq!(cache.get("k", now + Duration::from_secs(10)), None);
     let later = now + Duration::from_secs(11);
-    let stale = cache
-        .get_or_ask("k", later, |stale| async move {
-            (stale.unwrap_or(99) + 100, Duration::ZERO)
-        })
-        .await;
+    let stale = cache.get_or_ask("k", later, |stale| async move { (stale.unwrap_or(99) + 100, Duration::ZERO) }).await;
     assert_eq!(stale, 100, "the stale answer is handed to the question");
     for i in 0..1000 {
-        cache
-            .get_or_ask(&format!("k{i}"), now, |_| ask(1000 + i))
-            .await;
+        cache.get_or_ask(&format!("k{i}"), now, |_| ask(1000 + i)).await;
     }
     assert!(cache.len() <= 16);
     assert!(cache.get("k999", now).is_some());
@@ -249,112 +188,34 @@ async fn a_cache_asks_once_forgets_in_time_and_keeps_to_its_size() {
 
 #[test]
 fn settings_are_refused_by_name() {
-    assert!(matches!(
-        FetchConfig::default().validate(),
-        Err(FetchError::MissingContact)
-    ));
+    assert!(matches!(FetchConfig::default().validate(), Err(FetchError::MissingContact)));
     assert!(quick().validate().is_ok());
     let key = |cfg: FetchConfig| match cfg.validate() {
         Err(FetchError::Setting { key, .. }) => key,
         other => panic!("{other:?}"),
     };
-    assert_eq!(
-        key(FetchConfig {
-            contact: "a\nb".into(),
-            ..quick()
-        }),
-        "contact"
-    );
-    assert_eq!(
-        key(FetchConfig {
-            user_agent_token: "bot 1".into(),
-            ..quick()
-        }),
-        "user_agent_token"
-    );
-    assert_eq!(
-        key(FetchConfig {
-            total_timeout: 0.0,
-            ..quick()
-        }),
-        "total_timeout"
-    );
-    assert_eq!(
-        key(FetchConfig {
-            total_timeout: f64::NAN,
-            ..quick()
-        }),
-        "total_timeout"
-    );
-    assert_eq!(
-        key(FetchConfig {
-            backoff_max: f64::INFINITY,
-            ..quick()
-        }),
-        "backoff_max"
-    );
-    assert_eq!(
-        key(FetchConfig {
-            concurrency: 0,
-            ..quick()
-        }),
-        "concurrency"
-    );
-    assert_eq!(
-        key(FetchConfig {
-            min_concurrency: 1000,
-            ..quick()
-        }),
-        "min_concurrency"
-    );
-    assert_eq!(
-        key(FetchConfig {
-            max_bytes_in_flight: 1,
-            ..quick()
-        }),
-        "max_bytes_in_flight"
-    );
-    assert_eq!(
-        key(FetchConfig {
-            robots_max_bytes: 1000,
-            ..quick()
-        }),
-        "robots_max_bytes"
-    );
-    assert_eq!(
-        key(FetchConfig {
-            nameservers: vec!["x".into()],
-            ..quick()
-        }),
-        "nameservers"
-    );
+    assert_eq!(key(FetchConfig { contact: "a\nb".into(), ..quick() }), "contact");
+    assert_eq!(key(FetchConfig { user_agent_token: "bot 1".into(), ..quick() }), "user_agent_token");
+    assert_eq!(key(FetchConfig { total_timeout: 0.0, ..quick() }), "total_timeout");
+    assert_eq!(key(FetchConfig { total_timeout: f64::NAN, ..quick() }), "total_timeout");
+    assert_eq!(key(FetchConfig { backoff_max: f64::INFINITY, ..quick() }), "backoff_max");
+    assert_eq!(key(FetchConfig { concurrency: 0, ..quick() }), "concurrency");
+    assert_eq!(key(FetchConfig { min_concurrency: 1000, ..quick() }), "min_concurrency");
+    assert_eq!(key(FetchConfig { max_bytes_in_flight: 1, ..quick() }), "max_bytes_in_flight");
+    assert_eq!(key(FetchConfig { robots_max_bytes: 1000, ..quick() }), "robots_max_bytes");
+    assert_eq!(key(FetchConfig { nameservers: vec!["x".into()], ..quick() }), "nameservers");
     assert!(quick().user_agent().starts_with("trommel/"));
-    assert!(
-        quick()
-            .user_agent()
-            .ends_with(" (+https://example.org/bot)")
-    );
+    assert!(quick().user_agent().ends_with(" (+https://example.org/bot)"));
     let text = serde_json::to_string(&quick()).unwrap();
     assert_eq!(serde_json::from_str::<FetchConfig>(&text).unwrap(), quick());
-    assert!(
-        serde_json::from_str::<FetchConfig>(r#"{"concurency": 3}"#).is_err(),
-        "an unknown key is no setting"
-    );
+    assert!(serde_json::from_str::<FetchConfig>(r#"{"concurency": 3}"#).is_err(), "an unknown key is no setting");
 }
 
 #[test]
 fn codes_are_sorted_and_statuses_know_what_passes() {
     assert!(CODES.is_sorted_by(|a, b| a.0 < b.0));
-    for (status, transient) in [
-        (404, false),
-        (403, false),
-        (408, true),
-        (429, true),
-        (500, true),
-        (501, false),
-        (503, true),
-        (206, false),
-    ] {
+    for (status, transient) in [(404, false), (403, false), (408, true), (429, true), (500, true), (501, false), (503, true), (206, false)]
+    {
         let failure = FetchFailure::status(status);
         assert_eq!(failure.code, format!("http_{status}"));
         assert_eq!(failure.transient, transient, "{status}");

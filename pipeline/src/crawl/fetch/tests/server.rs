@@ -101,18 +101,9 @@ async fn serve(mut stream: TcpStream, handler: Handler, log: Arc<Log>) -> Option
         let path = head.split(' ').nth(1).unwrap_or("").to_owned();
         let host = head
             .lines()
-            .find_map(|l| {
-                l.split_once(':')
-                    .filter(|(k, _)| k.eq_ignore_ascii_case("host"))
-                    .map(|(_, v)| v.trim().to_owned())
-            })
+            .find_map(|l| l.split_once(':').filter(|(k, _)| k.eq_ignore_ascii_case("host")).map(|(_, v)| v.trim().to_owned()))
             .unwrap_or_default();
-        let seen = Seen {
-            host: host.clone(),
-            path,
-            head,
-            start: Instant::now(),
-        };
+        let seen = Seen { host: host.clone(), path, head, start: Instant::now() };
         log.seen.lock().push(seen.clone());
         {
             let mut most = log.most.lock();
@@ -163,11 +154,7 @@ async fn act(stream: &mut TcpStream, todo: Vec<Do>) -> Option<()> {
 
 /// A plain keep-alive answer.
 pub(crate) fn reply(status: u16, headers: &str, body: &[u8]) -> Vec<Do> {
-    let mut out = format!(
-        "HTTP/1.1 {status} Some\r\nContent-Length: {}\r\n{headers}\r\n",
-        body.len()
-    )
-    .into_bytes();
+    let mut out = format!("HTTP/1.1 {status} Some\r\nContent-Length: {}\r\n{headers}\r\n", body.len()).into_bytes();
     out.extend_from_slice(body);
     vec![Do::Send(out)]
 }
@@ -209,29 +196,11 @@ pub(crate) fn quick() -> FetchConfig {
 
 /// Fetches and gives the outcomes in the order of the URLs; fails where an answer is missing or double.
 pub(crate) async fn fetch(fetcher: &Arc<Fetcher>, urls: &[String]) -> Vec<FetchOutcome> {
-    fetch_within(
-        fetcher,
-        urls,
-        UnitBudget {
-            time: Duration::from_secs(20),
-            ..UnitBudget::default()
-        },
-    )
-    .await
+    fetch_within(fetcher, urls, UnitBudget { time: Duration::from_secs(20), ..UnitBudget::default() }).await
 }
 
-pub(crate) async fn fetch_within(
-    fetcher: &Arc<Fetcher>,
-    urls: &[String],
-    budget: UnitBudget,
-) -> Vec<FetchOutcome> {
-    let items = (0..)
-        .zip(urls)
-        .map(|(index, url)| FetchItem {
-            index,
-            url: url.clone(),
-        })
-        .collect();
+pub(crate) async fn fetch_within(fetcher: &Arc<Fetcher>, urls: &[String], budget: UnitBudget) -> Vec<FetchOutcome> {
+    let items = (0..).zip(urls).map(|(index, url)| FetchItem { index, url: url.clone() }).collect();
     let (out, mut answers) = tokio::sync::mpsc::channel(16);
     let owner = Arc::clone(fetcher);
     let unit = tokio::spawn(async move { owner.run_unit(items, budget, out).await });
@@ -242,11 +211,7 @@ pub(crate) async fn fetch_within(
         *place = Some(done.outcome);
     }
     unit.await.unwrap();
-    outcomes
-        .into_iter()
-        .enumerate()
-        .map(|(i, o)| o.unwrap_or_else(|| panic!("url {i} was not answered")))
-        .collect()
+    outcomes.into_iter().enumerate().map(|(i, o)| o.unwrap_or_else(|| panic!("url {i} was not answered"))).collect()
 }
 
 /// Code of an outcome: `ok`, `deferred`, a failure's code or an opt-out's signal.

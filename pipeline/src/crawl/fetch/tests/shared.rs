@@ -13,28 +13,19 @@ use super::super::{FetchConfig, Fetcher};
 use super::server::{Server, code, fetch, quick, reply};
 
 fn fixture(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TROMMEL_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("TROMMEL_SHARED")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")), PathBuf::from);
     let file = root.join("fixtures").join(path);
     if file.exists() {
         return Some(file);
     }
-    eprintln!(
-        "SKIPPED: {} is not there; set TROMMEL_SHARED",
-        file.display()
-    );
+    eprintln!("SKIPPED: {} is not there; set TROMMEL_SHARED", file.display());
     None
 }
 
 fn lines(path: &str) -> Option<Vec<Value>> {
     let text = std::fs::read_to_string(fixture(path)?).unwrap();
-    Some(
-        text.lines()
-            .map(|l| serde_json::from_str(l).unwrap())
-            .collect(),
-    )
+    Some(text.lines().map(|l| serde_json::from_str(l).unwrap()).collect())
 }
 
 #[test]
@@ -51,24 +42,12 @@ fn googles_robots_suite_holds() {
             continue;
         }
         let text = case["robots_txt"].as_str().unwrap();
-        let rules = RobotsTxt::parse(
-            text.as_bytes(),
-            case["agent"].as_str().unwrap(),
-            &[],
-            Matching::AsWritten,
-        );
+        let rules = RobotsTxt::parse(text.as_bytes(), case["agent"].as_str().unwrap(), &[], Matching::AsWritten);
         let path = path_of(case["url"].as_str().unwrap()).into_owned();
-        assert_eq!(
-            rules.allowed(&path),
-            case["allowed"].as_bool().unwrap(),
-            "{case}"
-        );
+        assert_eq!(rules.allowed(&path), case["allowed"].as_bool().unwrap(), "{case}");
         held += 1;
     }
-    eprintln!(
-        "google: {held} of {} cases held, {unmade} are made by hand elsewhere",
-        cases.len()
-    );
+    eprintln!("google: {held} of {} cases held, {unmade} are made by hand elsewhere", cases.len());
     assert_eq!(held + unmade, cases.len());
 }
 
@@ -79,17 +58,9 @@ fn the_rfc_mode_differs_from_google_only_in_percent_encoding() {
         return;
     };
     let mut differ = Vec::new();
-    for case in cases
-        .iter()
-        .filter(|c| c["test"] != "GoogleOnly_LineTooLong")
-    {
+    for case in cases.iter().filter(|c| c["test"] != "GoogleOnly_LineTooLong") {
         let text = case["robots_txt"].as_str().unwrap();
-        let rules = RobotsTxt::parse(
-            text.as_bytes(),
-            case["agent"].as_str().unwrap(),
-            &[],
-            Matching::Rfc9309,
-        );
+        let rules = RobotsTxt::parse(text.as_bytes(), case["agent"].as_str().unwrap(), &[], Matching::Rfc9309);
         let path = path_of(case["url"].as_str().unwrap()).into_owned();
         if rules.allowed(&path) != case["allowed"].as_bool().unwrap() {
             differ.push(path);
@@ -104,12 +75,7 @@ fn real_robots_files_are_read_without_trouble() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let unpacked = std::process::Command::new("tar")
-        .arg("xf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(folder.path())
-        .status();
+    let unpacked = std::process::Command::new("tar").arg("xf").arg(&archive).arg("-C").arg(folder.path()).status();
     if !unpacked.is_ok_and(|s| s.success()) {
         eprintln!("SKIPPED: tar with xz is not there");
         return;
@@ -119,23 +85,10 @@ fn real_robots_files_are_read_without_trouble() {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path)
-            } else {
-                files.push(path)
-            }
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }
-    let paths = [
-        "/",
-        "/a.jpg",
-        "/images/x.png?y=1",
-        "/wp-content/uploads/2020/a.jpg",
-        "/search?q=x",
-        "/*",
-        "/%7Euser/",
-        "/ü",
-    ];
+    let paths = ["/", "/a.jpg", "/images/x.png?y=1", "/wp-content/uploads/2020/a.jpg", "/search?q=x", "/*", "/%7Euser/", "/ü"];
     let agents = ["trommel", "Googlebot", "CCBot", "GPTBot", "*"];
     let (mut denied, mut slowest, mut bytes) = (0, Duration::ZERO, 0);
     for file in &files {
@@ -143,34 +96,22 @@ fn real_robots_files_are_read_without_trouble() {
         bytes += text.len();
         let start = std::time::Instant::now();
         for agent in agents {
-            let rules =
-                RobotsTxt::parse(&text, agent, &["img2dataset".to_owned()], Matching::Rfc9309);
+            let rules = RobotsTxt::parse(&text, agent, &["img2dataset".to_owned()], Matching::Rfc9309);
             denied += paths.iter().filter(|p| !rules.allowed(p)).count();
         }
         slowest = slowest.max(start.elapsed());
     }
-    eprintln!(
-        "{} files, {bytes} bytes, {denied} of {} denied, slowest file x5 agents {slowest:?}",
-        files.len(),
-        files.len() * 40
-    );
+    eprintln!("{} files, {bytes} bytes, {denied} of {} denied, slowest file x5 agents {slowest:?}", files.len(), files.len() * 40);
     assert!(files.len() > 4000, "{}", files.len());
 }
 
 #[test]
 fn byte_order_marks_and_typos_of_crawler_commons_are_understood() {
     for name in ["utf8", "utf16le", "utf16be"] {
-        let Some(file) = fixture(&format!(
-            "robots/crawler-commons/robots/robots-with-{name}-bom.txt"
-        )) else {
+        let Some(file) = fixture(&format!("robots/crawler-commons/robots/robots-with-{name}-bom.txt")) else {
             return;
         };
-        let rules = RobotsTxt::parse(
-            &std::fs::read(file).unwrap(),
-            "trommel",
-            &[],
-            Matching::Rfc9309,
-        );
+        let rules = RobotsTxt::parse(&std::fs::read(file).unwrap(), "trommel", &[], Matching::Rfc9309);
         assert_ne!(rules, RobotsTxt::default(), "{name}: rules were found");
     }
 }
@@ -180,11 +121,7 @@ async fn no_hostile_url_is_connected_to() {
     let Some(cases) = lines("ssrf/hostile_urls.jsonl") else {
         return;
     };
-    let fetcher = Fetcher::new(FetchConfig {
-        contact: "a@b.org".into(),
-        ..quick_closed()
-    })
-    .unwrap();
+    let fetcher = Fetcher::new(FetchConfig { contact: "a@b.org".into(), ..quick_closed() }).unwrap();
     let guard = Guard::default();
     let (mut blocked, mut allowed) = (Vec::new(), 0);
     let page = Url::parse("http://page.example.org/").unwrap();
@@ -195,36 +132,21 @@ async fn no_hostile_url_is_connected_to() {
             // Seen from a page, which resolves `//host/`.
             if let Ok(joined) = page.join(url) {
                 let relative = joined.host() == page.host();
-                assert!(
-                    relative || guard.check_url(&joined).is_err(),
-                    "{url} as a link"
-                );
+                assert!(relative || guard.check_url(&joined).is_err(), "{url} as a link");
                 assert!(!(relative && url.starts_with("//")), "{url}");
             }
         } else {
-            assert!(
-                guard.check_url(&Url::parse(url).unwrap()).is_ok(),
-                "{url} is a public address"
-            );
+            assert!(guard.check_url(&Url::parse(url).unwrap()).is_ok(), "{url} is a public address");
             allowed += 1;
         }
     }
     let outcomes = fetch(&fetcher, &blocked).await;
     for (url, outcome) in blocked.iter().zip(&outcomes) {
-        assert!(
-            matches!(
-                code(outcome),
-                "blocked_address" | "blocked_port" | "blocked_scheme" | "invalid_url"
-            ),
-            "{url:?} {outcome:?}"
-        );
+        assert!(matches!(code(outcome), "blocked_address" | "blocked_port" | "blocked_scheme" | "invalid_url"), "{url:?} {outcome:?}");
     }
     assert_eq!(fetcher.metrics().requests, 0, "no request was started");
     assert_eq!(fetcher.metrics().dns_lookups, 0);
-    eprintln!(
-        "{} urls blocked without a request, {allowed} controls let through",
-        blocked.len()
-    );
+    eprintln!("{} urls blocked without a request, {allowed} controls let through", blocked.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -232,11 +154,8 @@ async fn no_hostile_url_is_followed_as_a_redirect() {
     let Some(cases) = lines("ssrf/hostile_urls.jsonl") else {
         return;
     };
-    let targets: Vec<String> = cases
-        .iter()
-        .filter(|c| c["verdict"] == "block")
-        .map(|c| c["url"].as_str().unwrap().trim().replace('\n', ""))
-        .collect();
+    let targets: Vec<String> =
+        cases.iter().filter(|c| c["verdict"] == "block").map(|c| c["url"].as_str().unwrap().trim().replace('\n', "")).collect();
     let list = targets.clone();
     let server = Server::start(move |seen| {
         let mut parts = seen.path.trim_start_matches('/').split('/');
@@ -249,10 +168,7 @@ async fn no_hostile_url_is_followed_as_a_redirect() {
     // `http:10.0.0.1/` is a relative reference on an http page, and stays on the server.
     let loopback = Guard::new(vec!["127.0.0.0/8".parse().unwrap()], vec![], vec![], vec![]);
     let base = Url::parse("http://page.example.org/").unwrap();
-    let open = |t: &str| {
-        base.join(t)
-            .is_ok_and(|u| u.host() == base.host() || loopback.check_url(&u).is_ok())
-    };
+    let open = |t: &str| base.join(t).is_ok_and(|u| u.host() == base.host() || loopback.check_url(&u).is_ok());
     let mut urls = Vec::new();
     for (i, target) in targets.iter().enumerate() {
         if open(target) {
@@ -262,40 +178,17 @@ async fn no_hostile_url_is_followed_as_a_redirect() {
             urls.push(server.url(&format!("h{}", i % 50), &format!("/{status}/{i}")));
         }
     }
-    let fetcher = Fetcher::new(FetchConfig {
-        header_timeout: 5.0,
-        total_timeout: 10.0,
-        ..quick()
-    })
-    .unwrap();
+    let fetcher = Fetcher::new(FetchConfig { header_timeout: 5.0, total_timeout: 10.0, ..quick() }).unwrap();
     let outcomes = fetch(&fetcher, &urls).await;
     for (url, outcome) in urls.iter().zip(&outcomes) {
-        assert!(
-            matches!(
-                code(outcome),
-                "blocked_address" | "blocked_port" | "blocked_scheme" | "bad_redirect"
-            ),
-            "{url} {outcome:?}"
-        );
+        assert!(matches!(code(outcome), "blocked_address" | "blocked_port" | "blocked_scheme" | "bad_redirect"), "{url} {outcome:?}");
     }
-    assert_eq!(
-        fetcher.metrics().requests,
-        urls.len() as u64,
-        "one request each, none to a target"
-    );
-    eprintln!(
-        "{} redirects to {} targets, none followed",
-        urls.len(),
-        urls.len() / 5
-    );
+    assert_eq!(fetcher.metrics().requests, urls.len() as u64, "one request each, none to a target");
+    eprintln!("{} redirects to {} targets, none followed", urls.len(), urls.len() / 5);
 }
 
 fn quick_closed() -> FetchConfig {
-    FetchConfig {
-        allow_net: Vec::new(),
-        resolve: Vec::new(),
-        ..quick()
-    }
+    FetchConfig { allow_net: Vec::new(), resolve: Vec::new(), ..quick() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -312,11 +205,7 @@ async fn scrapys_bombs_and_good_bodies_end_as_they_should() {
         ("html-zstd-static-content-size.bin", "zstd", "ok"),
         ("html-zstd-static-no-content-size.bin", "zstd", "ok"),
         ("html-zstd-streaming-no-content-size.bin", "zstd", "ok"),
-        (
-            "html-gzip-deflate.bin",
-            "gzip, deflate",
-            "unsupported_encoding",
-        ),
+        ("html-gzip-deflate.bin", "gzip, deflate", "unsupported_encoding"),
         ("truncated-crc-error.gz", "gzip", "bad_encoding"),
         ("truncated-crc-error-short.gz", "gzip", "bad_encoding"),
         ("unexpected-eof.gz", "gzip", "bad_encoding"),
@@ -324,19 +213,11 @@ async fn scrapys_bombs_and_good_bodies_end_as_they_should() {
     if fixture("http/scrapy-compressed/bomb-br.bin").is_none() {
         return;
     }
-    let bodies: Vec<Vec<u8>> = table
-        .iter()
-        .map(|(name, ..)| {
-            std::fs::read(fixture(&format!("http/scrapy-compressed/{name}")).unwrap()).unwrap()
-        })
-        .collect();
+    let bodies: Vec<Vec<u8>> =
+        table.iter().map(|(name, ..)| std::fs::read(fixture(&format!("http/scrapy-compressed/{name}")).unwrap()).unwrap()).collect();
     let server = Server::start(move |seen| {
         let at: usize = seen.path.trim_start_matches('/').parse().unwrap();
-        reply(
-            200,
-            &format!("Content-Encoding: {}\r\n", table[at].1),
-            &bodies[at],
-        )
+        reply(200, &format!("Content-Encoding: {}\r\n", table[at].1), &bodies[at])
     })
     .await;
     // 32 MiB allowed: the 11.5 MB bombs fall by their ratio alone.
@@ -348,9 +229,7 @@ async fn scrapys_bombs_and_good_bodies_end_as_they_should() {
         ..quick()
     };
     let fetcher = Fetcher::new(wide).unwrap();
-    let urls: Vec<String> = (0..table.len())
-        .map(|i| server.url(&format!("h{i}"), &format!("/{i}")))
-        .collect();
+    let urls: Vec<String> = (0..table.len()).map(|i| server.url(&format!("h{i}"), &format!("/{i}"))).collect();
     for ((name, _, expected), outcome) in table.iter().zip(fetch(&fetcher, &urls).await) {
         assert_eq!(code(&outcome), *expected, "{name} {outcome:?}");
     }
