@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used, reason = "helpers of tests are outside their functions")]
 //! The functions inside a DataFusion session.
 
 #![cfg(feature = "datafusion")]

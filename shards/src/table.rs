@@ -58,7 +58,8 @@ impl TableWriter {
             .set_max_row_group_row_count(Some(group_rows))
             .set_created_by(concat!("trommel ", env!("CARGO_PKG_VERSION")).to_owned())
             .build();
-        let writer = AsyncArrowWriter::try_new(sink, schema, Some(properties)).map_err(|source| TableError::Parquet { place: place.clone(), source })?;
+        let writer = AsyncArrowWriter::try_new(sink, schema, Some(properties))
+            .map_err(|source| TableError::Parquet { place: place.clone(), source })?;
         Ok(Self { writer, done, place, rows: 0 })
     }
 

@@ -38,8 +38,7 @@ fn every_format_gives_the_same_urls() {
     let jsonl = b"{\"url\":\"http://a.test/1,2.jpg\"}\n{\"url\":\"http://b.test/x\"}\n{\"url\":\"http://c.test/y\"}\n";
     let records = b"[{\"url\":\"http://a.test/1,2.jpg\"},{\"url\":\"http://b.test/x\"},{\"url\":\"http://c.test/y\"}]";
     let columns = br#"{"url":{"0":"http://a.test/1,2.jpg","1":"http://b.test/x","2":"http://c.test/y"}}"#;
-    for (name, bytes) in
-        [("a.txt", &txt[..]), ("a.csv", csv), ("a.tsv", tsv), ("a.jsonl", jsonl), ("r.json", records), ("c.json", columns)]
+    for (name, bytes) in [("a.txt", &txt[..]), ("a.csv", csv), ("a.tsv", tsv), ("a.jsonl", jsonl), ("r.json", records), ("c.json", columns)]
     {
         assert_eq!(urls(&write(&dir, name, bytes), "url"), want, "{name}");
         let packed = format!("{name}.gz");

@@ -57,7 +57,9 @@ pub(super) fn lines(file: &str, mut reader: Box<dyn BufRead + Send>, batch_rows:
 }
 
 /// An iterator that ends after its first error.
-fn fused(mut next: impl FnMut() -> Result<Option<RecordBatch>, ListError> + Send) -> impl Iterator<Item = Result<RecordBatch, ListError>> + Send {
+fn fused(
+    mut next: impl FnMut() -> Result<Option<RecordBatch>, ListError> + Send,
+) -> impl Iterator<Item = Result<RecordBatch, ListError>> + Send {
     let mut ended = false;
     std::iter::from_fn(move || {
         if ended {
@@ -69,8 +71,11 @@ fn fused(mut next: impl FnMut() -> Result<Option<RecordBatch>, ListError> + Send
     })
 }
 
+/// A list from its first byte on, after a look at its head.
+type Whole = Chain<Cursor<Vec<u8>>, Box<dyn BufRead + Send>>;
+
 /// Takes the first bytes for inference and gives them back in front of the rest.
-fn peek(mut reader: Box<dyn BufRead + Send>) -> std::io::Result<(Vec<u8>, Chain<Cursor<Vec<u8>>, Box<dyn BufRead + Send>>)> {
+fn peek(mut reader: Box<dyn BufRead + Send>) -> std::io::Result<(Vec<u8>, Whole)> {
     let mut head = Vec::new();
     (&mut reader).take(INFER_BYTES as u64).read_to_end(&mut head)?;
     // Inference must not see a line that the limit has cut.
@@ -78,12 +83,17 @@ fn peek(mut reader: Box<dyn BufRead + Send>) -> std::io::Result<(Vec<u8>, Chain<
     Ok((head[..whole].to_vec(), Cursor::new(head).chain(reader)))
 }
 
-pub(super) fn separated(reader: Box<dyn BufRead + Send>, delimiter: u8, batch_rows: usize) -> Result<(SchemaRef, ArrowBatches), ArrowError> {
+pub(super) fn separated(
+    reader: Box<dyn BufRead + Send>,
+    delimiter: u8,
+    batch_rows: usize,
+) -> Result<(SchemaRef, ArrowBatches), ArrowError> {
     let (head, reader) = peek(reader)?;
     let format = Format::default().with_header(true).with_delimiter(delimiter);
     let (schema, _) = format.infer_schema(Cursor::new(head), None)?;
     let schema = Arc::new(schema);
-    let reader = arrow::csv::ReaderBuilder::new(Arc::clone(&schema)).with_format(format).with_batch_size(batch_rows).build_buffered(reader)?;
+    let reader =
+        arrow::csv::ReaderBuilder::new(Arc::clone(&schema)).with_format(format).with_batch_size(batch_rows).build_buffered(reader)?;
     Ok((schema, Box::new(reader)))
 }
 
@@ -118,7 +128,9 @@ pub(super) fn json_document(file: &str, reader: Box<dyn BufRead + Send>) -> Resu
                 .collect::<Result<_, _>>()?;
             let length = columns.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
             let cell = |values: &[Value], row: usize| values.get(row).cloned().unwrap_or(Value::Null);
-            (0..length).map(|row| Value::Object(columns.iter().map(|(name, values)| (name.clone(), cell(values, row))).collect::<Map<_, _>>())).collect()
+            (0..length)
+                .map(|row| Value::Object(columns.iter().map(|(name, values)| (name.clone(), cell(values, row))).collect::<Map<_, _>>()))
+                .collect()
         }
         _ => return Err(ListError::content(file, "the document is neither a list of objects nor an object of columns")),
     };

@@ -60,13 +60,25 @@ impl Storage {
     pub fn open(uri: &str) -> Result<Self, StorageError> {
         if let Some(url) = remote_url(uri) {
             let (store, prefix) = open_url(&url)?;
-            return Ok(Self { store, prefix, local_root: None, uri: uri.trim_end_matches('/').to_owned(), registration: Some(base_of(&url)) });
+            return Ok(Self {
+                store,
+                prefix,
+                local_root: None,
+                uri: uri.trim_end_matches('/').to_owned(),
+                registration: Some(base_of(&url)),
+            });
         }
         let path = uri.strip_prefix("file://").unwrap_or(uri);
         std::fs::create_dir_all(path).map_err(|e| StorageError::io(path, e))?;
         let root = std::fs::canonicalize(path).map_err(|e| StorageError::io(path, e))?;
         let store = object_store::local::LocalFileSystem::new_with_prefix(&root).map_err(|e| StorageError::store(path, e))?;
-        Ok(Self { store: Arc::new(store), prefix: Path::default(), uri: root.display().to_string(), local_root: Some(root), registration: None })
+        Ok(Self {
+            store: Arc::new(store),
+            prefix: Path::default(),
+            uri: root.display().to_string(),
+            local_root: Some(root),
+            registration: None,
+        })
     }
 
     /// A store that lives in memory, for tests of code that must not care where bytes lie.

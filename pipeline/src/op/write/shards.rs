@@ -308,21 +308,18 @@ fn without_image(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().filter(|field| !is_image(field)).cloned().collect::<Vec<_>>()))
 }
 
-/// Data columns in order, `key` before `status` (or last), no machinery. Parquet output gets the picture's column.
+/// Data columns in order, no machinery. Fetched rows get `key` before `status`; rows that no fetch has seen are candidates,
+/// not samples, and keep the columns that they have. Parquet output gets the picture's column.
 fn final_schema(input: &SchemaRef, spec: &ShardSpec) -> SchemaRef {
     let mut fields = Vec::new();
-    let key = || Arc::new(Field::new("key", DataType::Utf8, true));
     for field in input.fields().iter().filter(|field| !is_system(field.name())) {
         if field.name() == ERROR_CODE && spec.compat {
             continue;
         }
         if field.name() == "status" {
-            fields.push(key());
+            fields.push(Arc::new(Field::new("key", DataType::Utf8, true)));
         }
         fields.push(Arc::clone(field));
-    }
-    if !fields.iter().any(|field| field.name() == "key") {
-        fields.push(key());
     }
     if spec.format == OutputFormat::Parquet && input.field_with_name(IMAGE).is_ok() {
         let mark = std::collections::HashMap::from([(IMAGE_MARK.to_owned(), spec.extension.clone())]);
