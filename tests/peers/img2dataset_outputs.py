@@ -2,7 +2,7 @@
 
     python3 tests/peers/img2dataset_outputs.py [--binary B] [--only CHECK]
 
-Checks: `sizes` (five modes, with and without resize_only_if_bigger), `filters` (sizes and aspect that are refused), `successes` (a
+Checks: `sizes` (five modes, with and without resize_only_if_bigger), `exif` (tags), `filters` (sizes and aspect that are refused), `successes` (a
 list with everything that goes wrong, twice over) and `layout` (files, keys, columns, JSON members and statistics in three formats).
 """
 
@@ -47,8 +47,8 @@ class Bench:
         pyarrow.parquet.write_table(pyarrow.table({**columns, "url": urls}), path)
         return path
 
-    def run(self, name, lists_and_options):
-        """Runs both programs with the same options; gives pairs of output folders."""
+    def run(self, name, lists_and_options, *ours_only):
+        """Runs both programs with the same options, ours with some more; gives pairs of output folders."""
         jobs, pairs = [], []
         for number, (urls, options) in enumerate(lists_and_options):
             theirs = self.folder / f"{name}-{number}-theirs"
@@ -58,7 +58,7 @@ class Bench:
             for key, value in options.items():
                 value = ",".join(value) if isinstance(value, list) else value
                 flags += [f"--{key}", str(value).lower() if isinstance(value, bool) else str(value)]
-            peer.trommel(self.binary, "fetch", urls, "-o", ours, "--compat", "img2dataset", *POLITE, *flags)
+            peer.trommel(self.binary, "fetch", urls, "-o", ours, "--compat", "img2dataset", *POLITE, *flags, *ours_only)
             pairs.append((ours, theirs))
         environment = {**os.environ, "NO_ALBUMENTATIONS_UPDATE": "1"}
         job = pathlib.Path(__file__).with_name("img2dataset_job.py")
@@ -128,6 +128,30 @@ def sizes(bench):
         bench.verdict.equal(f"{what}: mean distance of a picture's pixels under 8 levels", worst < 8, True, f"({worst:.2f})")
         verdict = "equal" if bench.verdict.differ == before else "DIFFERENT"
         print(f"{verdict:9}  sizes {what:34} {count} pictures; pixels differ by {total / max(count, 1):.2f} levels on average, {worst:.2f} at most")
+
+
+def exif(bench):
+    """The same tags with the same texts. img2dataset's reader skips some values (it leaves them empty or zero) that ours gives."""
+    files = [path for name in ("img-exif", "urls-img2dataset/resize_test_image") for path in sorted((peer.fixtures(name) or pathlib.Path()).glob("*.jpg"))]
+    if not files:
+        print("SKIPPED: exif: the shared fixtures are not here", file=sys.stderr)
+        return
+    urls = [bench.servers.add(f"/exif/{path.name}", Answer(path.read_bytes())) for path in files]
+    options = {"output_format": "parquet", "image_size": 64}
+    urls_file = bench.list("exif", urls)
+    ours, theirs = bench.run("exif", [(urls_file, options)], "--keep-location", "true")[0]
+    mine, peers = by_url(ours), by_url(theirs)
+    before, tags = bench.verdict.differ, 0
+    for url in urls:
+        if mine[url]["status"] != "success" and peers[url]["status"] != "success":
+            continue
+        a, b = (json.loads(rows[url]["exif"] or "{}") for rows in (mine, peers))
+        bench.verdict.equal(f"exif tags of {short(url)}", sorted(a), sorted(b))
+        for tag in sorted(set(a) & set(b)):
+            tags += 1
+            if b[tag] not in ("", "[0, 0, 0, 0]"):
+                bench.verdict.equal(f"exif `{tag}` of {short(url)}", a[tag], b[tag])
+    print(f"{'equal' if bench.verdict.differ == before else 'DIFFERENT':9}  exif: {tags} tags of {len(urls)} photos")
 
 
 def filters(bench):
@@ -205,7 +229,9 @@ def layout(bench):
         pictures_column = each.get("encode_format", "jpg")
         for url in urls:
             for column in peers[url]:
-                if column not in ("error_message", pictures_column):
+                # Bytes that are kept as they came have the sizes of their header with us, and none with img2dataset.
+                more = "disable_all_reencoding" in each and peers[url][column] is None
+                if column not in ("error_message", pictures_column) and not more:
                     bench.verdict.equal(f"{what}: {column} of {short(url)}", mine[url].get(column), peers[url][column])
         if each["output_format"] == "files":
             mine, peers = ({str(p.relative_to(d)): p.read_bytes() for p in d.glob("[0-9]*/*")} for d in (ours, theirs))
@@ -216,7 +242,9 @@ def layout(bench):
                     samples = [[name.split(".") for name in tar.getnames()] for tar in (b, a)]
                 bench.verdict.equal(f"{what}: endings in {path.name}", *([ending for _, ending in names] for names in samples))
         for name, data in peers.items():
-            if name.endswith(".json"):
+            if name.endswith(".json") and "disable_all_reencoding" in each:
+                bench.verdict.equal(f"{what}: keys of {name}", list(json.loads(mine[name])), list(json.loads(data)))
+            elif name.endswith(".json"):
                 bench.verdict.equal(f"{what}: {name}", mine[name].decode(), data.decode())
             elif name.endswith(".txt"):
                 bench.verdict.equal(f"{what}: {name}", mine[name], data)
@@ -228,7 +256,7 @@ def layout(bench):
         print(f"{'equal' if bench.verdict.differ == before else 'DIFFERENT':9}  {what}: {len(files[1])} files")
 
 
-CHECKS = {"sizes": sizes, "filters": filters, "successes": successes, "layout": layout}
+CHECKS = {"sizes": sizes, "exif": exif, "filters": filters, "successes": successes, "layout": layout}
 
 
 def main():

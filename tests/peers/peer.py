@@ -14,6 +14,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = 77
+# Differences that are printed; the rest is counted.
+PRINTED = 20
 
 
 def skip(reason):
@@ -77,10 +79,14 @@ class Verdict:
             self.agree += 1
             return True
         self.differ += 1
+        if self.differ > PRINTED:
+            return False
         print(f"DIFFERS {what} {note}\n  ours   {str(ours)[:600]}\n  theirs {str(theirs)[:600]}")
         return False
 
     def end(self):
         """The last line, and the exit code."""
+        if self.differ > PRINTED:
+            print(f"({self.differ - PRINTED} more differences are not shown)")
         print(f"{self.agree} comparisons agree, {self.differ} differ")
         sys.exit(1 if self.differ else 0)

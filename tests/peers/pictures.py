@@ -102,5 +102,7 @@ def answers(seed):
 # What the two do differently on purpose, as (ours, theirs), with the reason.
 DELIBERATE = {
     "packed.jpg": ("success", "failed_to_resize", "img2dataset does not undo a content coding that it did not ask for"),
+    "empty.jpg": ("failed_to_download", "failed_to_resize", "an answer without a byte is no download"),
+    "no-content.jpg": ("failed_to_download", "failed_to_resize", "an answer without a byte is no download"),
     "tag-none.jpg": ("failed_to_download", "success", "`none` means `noindex, nofollow`; img2dataset does not know the word"),
 }

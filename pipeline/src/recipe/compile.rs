@@ -266,7 +266,8 @@ impl<'a> Cutter<'a> {
             return Err(RecipeError::new(stage.key("number_sample_per_shard"), "a shard has at least one row"));
         }
         let unit_rows = settings.number_sample_per_shard;
-        let host_rows = match (settings.host_rows, self.shape.compat_img2dataset) {
+        // Hosts are mixed for their sake; where none is asked, the rows keep their order and fill the units.
+        let host_rows = match (settings.host_rows, self.shape.compat_img2dataset || settings.offline) {
             (Some(0), _) | (None, true) => None,
             (Some(rows), _) => Some(rows),
             (None, false) => Some((unit_rows / 20).max(1)),

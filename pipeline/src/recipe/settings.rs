@@ -243,7 +243,7 @@ pub struct FetchSettings {
     #[arg(long, alias = "unit-rows", default_value_t = 10_000, help_heading = "Units")]
     #[serde(alias = "unit_rows")]
     pub number_sample_per_shard: usize,
-    /// Rows of one host in a unit at most; a twentieth of the unit by default, 0 keeps input order.
+    /// Rows of one host in a unit at most; a twentieth of the unit by default, 0 (and the default with `offline`) keeps input order.
     #[arg(long, help_heading = "Units")]
     pub host_rows: Option<usize>,
     /// Seconds after which what is left of a unit is put off to a later round.
@@ -276,7 +276,7 @@ impl FetchSettings {
             min_image_size: self.min_image_size,
             max_image_area: self.max_image_area,
             max_aspect_ratio: self.max_aspect_ratio,
-            extract_exif: self.extract_exif && !self.disable_all_reencoding,
+            extract_exif: self.extract_exif,
             keep_location: self.keep_location,
             ..ImageOptions::default()
         }

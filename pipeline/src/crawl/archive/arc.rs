@@ -1,5 +1,7 @@
 //! The header line of an ARC record (Internet Archive, *ARC File Format*, 1996): five fields in version 1, ten in version 2.
 
+use std::borrow::Cow;
+
 /// A parsed ARC header line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ArcLine<'a> {
@@ -44,4 +46,28 @@ pub(crate) fn parse_line(data: &[u8]) -> Option<(ArcLine<'_>, usize)> {
 
 fn is_date(part: &[u8]) -> bool {
     (8..=18).contains(&part.len()) && part.iter().all(u8::is_ascii_digit) && matches!(part[0], b'1' | b'2')
+}
+
+/// A date of fourteen digits (`YYYYMMDDhhmmss`, always UTC) as WARC writes it; one of another length as it stands.
+pub(crate) fn warc_date(date: &[u8]) -> Cow<'_, str> {
+    let digits = String::from_utf8_lossy(date);
+    match digits.as_bytes() {
+        all if all.len() == 14 && all.is_ascii() => {
+            let part = |from: usize, to: usize| &digits[from..to];
+            let (day, time) = ([part(0, 4), part(4, 6), part(6, 8)].join("-"), [part(8, 10), part(10, 12), part(12, 14)].join(":"));
+            Cow::Owned(format!("{day}T{time}Z"))
+        }
+        _ => digits,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_arc_records_have_the_form_of_warc_dates() {
+        assert_eq!(warc_date(b"20080430204825"), "2008-04-30T20:48:25Z");
+        assert_eq!(warc_date(b"200804302048"), "200804302048");
+    }
 }

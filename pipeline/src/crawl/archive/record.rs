@@ -90,11 +90,11 @@ impl<'a> Record<'a> {
         (!raw.is_empty()).then(|| text(raw))
     }
 
-    /// `WARC-Date` as written, or the ARC date.
+    /// `WARC-Date` as written; the date of an ARC record in the same form.
     pub fn date(&self) -> Option<Cow<'a, str>> {
         match self.head {
             Head::Warc(block) => field(block, "WARC-Date").map(text),
-            Head::Arc(line) => Some(text(line.date)),
+            Head::Arc(line) => Some(super::arc::warc_date(line.date)),
         }
     }
 
