@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, bounded};
 use tokio::sync::oneshot;
-use trommel_shards::image::Processor;
+use trommel_shards::image::{ImageError, Processor};
 
 type Job = Box<dyn FnOnce(&mut Processor) + Send>;
 
@@ -19,7 +19,11 @@ pub struct DecoderPool {
 
 impl DecoderPool {
     /// Starts the threads.
-    pub fn new(threads: usize) -> Self {
+    ///
+    /// # Errors
+    /// When a decoder cannot be made.
+    pub fn new(threads: usize) -> Result<Self, ImageError> {
+        drop(Processor::new()?);
         let (jobs, queue) = bounded::<Job>(threads * 4);
         let threads = (0..threads)
             .filter_map(|number| {
@@ -40,7 +44,7 @@ impl DecoderPool {
                 std::thread::Builder::new().name(format!("decode-{number}")).spawn(run).ok()
             })
             .collect();
-        Self { jobs: Some(jobs), threads }
+        Ok(Self { jobs: Some(jobs), threads })
     }
 
     /// Runs a job on one of the threads. `None` when the job panicked: its answer is lost with it.

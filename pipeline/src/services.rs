@@ -63,8 +63,15 @@ impl Services {
     }
 
     /// The decoder threads.
-    pub fn decoders(&self) -> Arc<DecoderPool> {
-        Arc::clone(self.decoders.lock().get_or_insert_with(|| Arc::new(DecoderPool::new(self.threads))))
+    ///
+    /// # Errors
+    /// When a decoder cannot be made.
+    pub fn decoders(&self) -> Result<Arc<DecoderPool>, trommel_shards::image::ImageError> {
+        let mut decoders = self.decoders.lock();
+        match decoders.as_ref() {
+            Some(pool) => Ok(Arc::clone(pool)),
+            None => Ok(Arc::clone(decoders.insert(Arc::new(DecoderPool::new(self.threads)?)))),
+        }
     }
 
     /// The image index over archive files, built on first use. Blocks: call it on a blocking thread.

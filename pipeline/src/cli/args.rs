@@ -57,14 +57,6 @@ pub struct Resume {
     /// Fetch again what failed for a passing reason in an earlier run.
     #[arg(long)]
     pub retry_failed: bool,
-    /// Do one part of the source's units, as `2/8`: the third of eight (for arrays of jobs).
-    #[arg(long, value_parser = part)]
-    pub part: Option<(usize, usize)>,
-}
-
-fn part(text: &str) -> Result<(usize, usize), String> {
-    let parts = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
-    parts.filter(|(part, of)| part < of).ok_or_else(|| "a part is written i/n, counted from 0, as 2/8".into())
 }
 
 /// The verbs.

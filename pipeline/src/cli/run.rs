@@ -124,7 +124,6 @@ pub(super) async fn finish(common: &Common, job: &Job, resume: &Resume) -> anyho
         spill_folder: common.spill.clone(),
         quiet: common.quiet,
         retry_failed: resume.retry_failed,
-        part: resume.part,
     };
     let progress = Arc::new(Progress::default());
     let finished = job.run(&options, progress, cancel).await?;
@@ -137,7 +136,7 @@ fn report(common: &Common, job: &Job, finished: &Finished) -> anyhow::Result<Exi
         let failed: Vec<_> =
             finished.failed.iter().map(|(pass, unit, error)| serde_json::json!({ "pass": pass, "unit": unit, "error": error })).collect();
         let report = serde_json::json!({
-            "output": job.storage.uri(),
+            "output": job.output,
             "funnel": finished.funnel,
             "balances": finished.funnel.balances(),
             "failed_units": failed,
@@ -148,7 +147,10 @@ fn report(common: &Common, job: &Job, finished: &Finished) -> anyhow::Result<Exi
         print(&format!("{report:#}\n"))?;
     } else if !common.quiet {
         say(&finished.funnel.table());
-        say(&format!("{} units done, {before} were done before; the output is in {}", done, job.storage.uri()));
+        say(&format!("{} units done, {before} were done before; the output is in {}", done, job.output));
+    }
+    for (pass, unit, error) in &finished.failed {
+        say(&format!("warning: unit `{unit}` of pass `{pass}` failed: {error}"));
     }
     if !finished.funnel.balances() {
         bail!(
@@ -159,9 +161,6 @@ fn report(common: &Common, job: &Job, finished: &Finished) -> anyhow::Result<Exi
     }
     if finished.failed.is_empty() {
         return Ok(Exit::Done);
-    }
-    for (pass, unit, error) in &finished.failed {
-        say(&format!("warning: unit `{unit}` of pass `{pass}` failed: {error}"));
     }
     say("run the same command again to retry the units that failed");
     Ok(Exit::Partly)

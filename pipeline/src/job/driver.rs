@@ -19,11 +19,11 @@ use trommel_shards::storage::{Storage, StorageError};
 use trommel_shards::table::TableError;
 
 use super::passes::{FetchPass, Pass, PassKind, Source, StreamStage};
-use super::{rounds, units};
+use super::{rounds, sweep, units};
 use crate::engine::{Engine, LocalEngine, Outcome, Spread};
 use crate::ledger::{Intent, JobFile, JobLock, LedgerError, short_hash, upstream_identity};
 use crate::op::write::{InputIdentity, ShardSpec, Target};
-use crate::op::{Dedupe, Drops, HOST, KEY, ORDER, Op, Pack, Write};
+use crate::op::{Dedupe, Drops, HOST, KEY, ORDER, Only, Op, Pack, Write};
 use crate::plan::{SessionSettings, StageNode, functions, session};
 use crate::report::{Funnel, Progress, ProgressLine};
 use crate::services::Services;
@@ -75,8 +75,6 @@ pub struct RunOptions {
     pub quiet: bool,
     /// Ask again for what failed for a passing reason.
     pub retry_failed: bool,
-    /// This part of the source's units, of so many.
-    pub part: Option<(usize, usize)>,
 }
 
 /// A finished run.
@@ -98,8 +96,8 @@ pub struct Job {
     pub name: String,
     /// The resolved recipe, for people.
     pub recipe: serde_json::Value,
-    /// Where its output goes.
-    pub storage: Storage,
+    /// Where its output goes: a folder or a url.
+    pub output: String,
     /// The passes.
     pub passes: Vec<Pass>,
     /// The stages in recipe order.
@@ -117,6 +115,7 @@ struct Here<'a> {
     config: String,
     failed: Vec<(String, String, String)>,
     units: (usize, usize),
+    put_back: bool,
 }
 
 /// What a pass leaves for the next one.
@@ -133,8 +132,8 @@ struct Upstream {
 }
 
 impl Upstream {
-    fn identity(&self, unit: &str, lists: &BTreeMap<String, Vec<u8>>) -> String {
-        upstream_identity(self.markers.get(unit), lists.get(unit).map(Vec::as_slice))
+    fn identity(&self, unit: &str, lists: &BTreeMap<String, String>) -> String {
+        upstream_identity(self.markers.get(unit), lists.get(unit).map(String::as_str))
     }
 }
 
@@ -144,16 +143,43 @@ impl Job {
     /// # Errors
     /// [`JobError`]; failed units are no error, they are listed in [`Finished::failed`].
     pub async fn run(&self, options: &RunOptions, progress: Arc<Progress>, cancel: CancellationToken) -> Result<Finished, JobError> {
+        let storage = Storage::open(&self.output)?;
+        self.run_in(&storage, options, progress, cancel).await
+    }
+
+    /// Runs the job in an open storage.
+    ///
+    /// # Errors
+    /// As [`Job::run`].
+    pub async fn run_in(
+        &self,
+        storage: &Storage,
+        options: &RunOptions,
+        progress: Arc<Progress>,
+        cancel: CancellationToken,
+    ) -> Result<Finished, JobError> {
+        let lock = JobLock::take(storage).await?;
+        let result = self.run_locked(storage, options, progress, cancel).await;
+        lock.release().await;
+        result
+    }
+
+    async fn run_locked(
+        &self,
+        storage: &Storage,
+        options: &RunOptions,
+        progress: Arc<Progress>,
+        cancel: CancellationToken,
+    ) -> Result<Finished, JobError> {
         let started = Instant::now();
-        let lock = JobLock::take(&self.storage).await?;
         let file =
             JobFile::new(&self.name, self.recipe.clone(), self.passes.iter().map(|pass| pass.name.clone()).collect(), self.stages.clone());
-        file.claim(&self.storage, options.intent).await?;
+        file.claim(storage, options.intent).await?;
         let spill = tempfile::Builder::new()
             .prefix("trommel-")
             .tempdir_in(options.spill_folder.clone().unwrap_or_else(std::env::temp_dir))
             .map_err(|source| LedgerError::Io { place: "the folder for spill files".into(), source })?;
-        let services = Arc::new(Services::new(self.storage.clone(), progress, spill.path().to_path_buf(), options.threads, cancel.clone()));
+        let services = Arc::new(Services::new(storage.clone(), progress, spill.path().to_path_buf(), options.threads, cancel.clone()));
         let settings =
             SessionSettings { partitions: options.threads, memory_bytes: options.memory_bytes, spill_folder: spill.path().to_path_buf() };
         let fail = |source| JobError::Pass { pass: "plan".into(), message: "the session could not be made".into(), source };
@@ -165,10 +191,12 @@ impl Job {
             engine: LocalEngine::new(options.threads, cancel.clone()),
             options,
             settings,
-            config: short_hash(format!("trommel layout 1 seed {}", self.recipe["job"]["seed"]).as_bytes()),
+            config: short_hash(b"trommel layout 1"),
+            put_back: false,
             failed: Vec::new(),
             units: (0, 0),
         };
+        sweep::strangers(storage, &self.passes).await?;
         let mut funnel = Funnel::default();
         let mut upstream = Upstream::default();
         for pass in &self.passes {
@@ -181,9 +209,8 @@ impl Job {
         }
         let mut text = serde_json::to_vec_pretty(&funnel).unwrap_or_default();
         text.push(b'\n');
-        self.storage.put("funnel.json", text).await?;
+        storage.put("funnel.json", text).await?;
         let finished = Finished { funnel, failed: here.failed, units: here.units, seconds: started.elapsed().as_secs_f64() };
-        lock.release().await;
         Ok(finished)
     }
 
@@ -235,7 +262,7 @@ fn end(shards: Option<&ShardSpec>) -> String {
 
 impl Here<'_> {
     fn storage(&self) -> &Storage {
-        &self.job.storage
+        &self.services.storage
     }
 
     fn error(&self, pass: &str, source: DataFusionError) -> JobError {
@@ -260,12 +287,10 @@ impl Here<'_> {
                 let config = self.chain(&format!("{source:?} {stages:?} {shards:?}"));
                 let mut inputs = BTreeMap::new();
                 for file in files {
-                    inputs.insert(units::name_of(file), file);
-                }
-                if let Some((part, of)) = self.options.part {
-                    let mine: BTreeSet<String> =
-                        inputs.keys().enumerate().filter(|(at, _)| at % of == part).map(|(_, unit)| unit.clone()).collect();
-                    inputs.retain(|unit, _| mine.contains(unit));
+                    if let Some(other) = inputs.insert(units::name_of(file), file) {
+                        let source = DataFusionError::Internal(format!("`{}` and `{}` would share a unit", other.uri, file.uri));
+                        return Err(self.error(&pass.name, source));
+                    }
                 }
                 let folder = format!("_trommel/units/{}", pass.name);
                 let identities = inputs.iter().map(|(unit, file)| (unit.clone(), file.identity())).collect();
@@ -298,7 +323,7 @@ impl Here<'_> {
                     None => false,
                 };
                 if !done {
-                    self.dedupe(pass, &upstream, by, order, against, &folder, &config, &identity, known).await?;
+                    self.dedupe(pass, &upstream, by, order, against, &folder, &config, &identity).await?;
                 } else {
                     self.units.1 += 1;
                 }
@@ -325,6 +350,8 @@ impl Here<'_> {
                 let schema = self.run_units(pass, &folder, &schema, &pending, &ops, &write, self.options.threads).await?;
                 let markers = self.valid(&pass.name, identities.keys()).await?;
                 self.book(funnel, &markers);
+                let waiting = upstream.markers.iter().filter(|(unit, _)| !markers.contains_key(*unit));
+                funnel.pending += waiting.map(|(_, marker)| marker.counts.kept).sum::<u64>();
                 Ok(Upstream { pass: pass.name.clone(), markers, schema: Some(schema), lists: None })
             }
             PassKind::Fetch(fetch, spec) => self.fetch(pass, fetch, spec, upstream, funnel).await,
@@ -345,59 +372,131 @@ impl Here<'_> {
         let mut files: Vec<String> =
             upstream.markers.keys().map(|unit| format!("_trommel/tables/{}/{unit}.parquet", upstream.pass)).collect();
         let mut identity = self.global_identity(&upstream, &[]).await?;
+        let mut only = None;
         let mut first_unit = 0;
         let mut counts = Counts::default();
-        let mut all = BTreeMap::new();
-        if self.options.retry_failed {
-            rounds::put_back_failed(self.storage(), &pass.name, spec).await?;
-        }
-        for round in 0.. {
-            let name = if round == 0 { pass.name.clone() } else { format!("{}-round-{round}", pass.name) };
+        let mut all: BTreeMap<String, Marker> = BTreeMap::new();
+        let mut round = 0;
+        let base = self.config.clone();
+        loop {
+            let name = rounds::pass_name(&pass.name, round);
             let last_round = round + 1 >= fetch.rounds.max(1);
-            let config = self.chain(&format!(
-                "fetch {:?} {} {:?} {stages:?} {} {last_round}",
-                fetch.fetch,
-                fetch.unit_rows,
-                fetch.host_rows,
-                serde_json::to_string(spec).unwrap_or_default()
-            ));
+            let spec = ShardSpec {
+                deferred_folder: rounds::folder(&pass.name, round + 1),
+                failed_folder: rounds::failed_folder(&pass.name),
+                ..spec.clone()
+            };
+            let shaping = serde_json::to_string(&spec).unwrap_or_default();
+            let config = short_hash(
+                format!(
+                    "{base} fetch {} {} {:?} {stages:?} {shaping} {last_round}",
+                    shape_of(&fetch.fetch),
+                    fetch.unit_rows,
+                    fetch.host_rows
+                )
+                .as_bytes(),
+            );
             let packed = format!("{name}-units");
             let pack = Pack { unit_rows: fetch.unit_rows, host_rows: fetch.host_rows, first_unit, digits: fetch.digits };
-            self.pack(pass, &packed, &files, &schema, pack, &config, &identity).await?;
+            self.pack(pass, &packed, &files, &schema, only.take(), pack, &config, &identity).await?;
             let work = Marker::read_all(self.storage(), &packed).await?;
             let work: BTreeMap<String, Marker> = work.into_iter().filter(|(unit, _)| unit != "all").collect();
             first_unit += work.len();
             let identities = work.iter().map(|(unit, marker)| (unit.clone(), upstream_identity(Some(marker), None))).collect();
             let pending = self.pending(&name, &config, &identities).await?;
-            let spec = ShardSpec { deferred_folder: rounds::folder(&pass.name, round + 1), ..spec.clone() };
             let op = Op::Fetch(Box::new(crate::op::Fetch { last_round, ..fetch.fetch.clone() }));
             let ops: Vec<Step<'_>> = [Step::Op(op)].into_iter().chain(pass.before.iter().map(Step::Stage)).collect();
             let input = InputIdentity::Upstream { pass: packed.clone(), lists: None };
-            let write = Write { pass: name.clone(), config, input, target: Target::Shards(spec) };
+            let write = Write { pass: name.clone(), config, input, target: Target::Shards(spec.clone()) };
             let shown = Pass { name: name.clone(), ..pass.clone() };
             self.run_units(&shown, &format!("_trommel/tables/{packed}"), &schema, &pending, &ops, &write, fetch.units_at_once).await?;
-            let markers = self.valid(&name, identities.keys()).await?;
-            for marker in markers.values() {
-                // A row that was put off comes back in a later round: it is counted there.
-                let mut own = marker.counts.clone();
-                own.rows -= own.deferred;
-                own.deferred = 0;
-                counts.add(&own);
+            if round == 0 && pending.len() == work.len() {
+                // The first round was redone whole: what later rounds made of the old one is worth nothing.
+                self.forget_rounds(&pass.name, 1).await?;
             }
-            let failed_rows: u64 = work.iter().filter(|(unit, _)| !markers.contains_key(*unit)).map(|(_, marker)| marker.counts.kept).sum();
-            funnel.pending += failed_rows;
+            if self.options.retry_failed && !self.put_back && self.last_round(&pass.name).await? == round {
+                self.put_back = true;
+                rounds::put_back_failed(self.storage(), &pass.name, &spec).await?;
+                // Earlier rounds have other counts now.
+                for (unit, marker) in &mut all {
+                    if let Some(known) = self.marker_of(&pass.name, round, unit).await? {
+                        *marker = known;
+                    }
+                }
+            }
+            let markers = self.valid(&name, identities.keys()).await?;
+            funnel.pending +=
+                work.iter().filter(|(unit, _)| !markers.contains_key(*unit)).map(|(_, marker)| marker.counts.kept).sum::<u64>();
             all.extend(markers);
-            let next = rounds::folder(&pass.name, round + 1);
-            let left = self.storage().list(&next).await?;
-            if left.is_empty() {
+            round += 1;
+            let units = rounds::inputs(&pass.name, round, &all);
+            if units.is_empty() {
                 break;
             }
-            files = left.into_iter().map(|entry| entry.name).collect();
-            identity = rounds::identity(self.storage(), &files).await?;
+            files = Vec::with_capacity(units.len());
+            for unit in &units {
+                let table = self.table_of(&pass.name, round, unit).await?;
+                files.push(table);
+            }
+            identity = rounds::identity(&pass.name, round, &all);
+            only = Some(rounds::folder(&pass.name, round));
+        }
+        self.forget_rounds(&pass.name, round).await?;
+        for marker in all.values() {
+            // A row that was put off is counted in the round that took it.
+            let mut own = marker.counts.clone();
+            own.rows -= own.deferred.min(own.rows);
+            own.deferred = 0;
+            counts.add(&own);
         }
         funnel.pass(&counts, &self.job.stages);
         funnel.kept = counts.kept;
         Ok(Upstream { pass: pass.name.clone(), markers: all, schema: None, lists: None })
+    }
+
+    /// The number of the last round that has finished units.
+    async fn last_round(&self, pass: &str) -> Result<usize, JobError> {
+        let mut round = 0;
+        while !Marker::read_all(self.storage(), &rounds::pass_name(pass, round + 1)).await?.is_empty() {
+            round += 1;
+        }
+        Ok(round)
+    }
+
+    /// The marker of a unit of one of the rounds up to this one.
+    async fn marker_of(&self, pass: &str, round: usize, unit: &str) -> Result<Option<Marker>, JobError> {
+        for round in 0..=round {
+            if let Some(marker) = Marker::read(self.storage(), &rounds::pass_name(pass, round), unit).await? {
+                return Ok(Some(marker));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The table that a unit of an earlier round has worked on.
+    async fn table_of(&self, pass: &str, round: usize, unit: &str) -> Result<String, JobError> {
+        for round in 0..round {
+            let table = format!("_trommel/tables/{}-units/{unit}.parquet", rounds::pass_name(pass, round));
+            if self.storage().size(&table).await?.is_some() {
+                return Ok(table);
+            }
+        }
+        let source = DataFusionError::Internal(format!("the table of unit `{unit}` is gone"));
+        Err(self.error(pass, source))
+    }
+
+    /// Removes what rounds from this one on have left.
+    async fn forget_rounds(&self, pass: &str, from: usize) -> Result<(), JobError> {
+        for round in from.. {
+            let name = rounds::pass_name(pass, round);
+            let units = format!("{name}-units");
+            if Marker::read_all(self.storage(), &name).await?.is_empty() && Marker::read_all(self.storage(), &units).await?.is_empty() {
+                return Ok(());
+            }
+            self.forget(&name, &BTreeSet::new()).await?;
+            self.forget(&units, &BTreeSet::new()).await?;
+        }
+        Ok(())
     }
 
     /// Cuts tables into work units; redone whole unless its one marker fits.
@@ -408,6 +507,7 @@ impl Here<'_> {
         name: &str,
         files: &[String],
         schema: &SchemaRef,
+        only: Option<String>,
         pack: Pack,
         config: &str,
         identity: &str,
@@ -426,7 +526,10 @@ impl Here<'_> {
             return Ok(());
         }
         let fail = |source| self.error(&pass.name, source);
-        let rows = self.scan(files, schema).map_err(fail)?;
+        let mut rows = self.scan(files, schema).map_err(fail)?;
+        if let Some(folder) = only {
+            rows = StageNode::plan(rows, Op::Only(Only { folder })).map_err(fail)?;
+        }
         let mut columns: Vec<Expr> = schema.fields().iter().map(|field| ident(field.name().as_str())).collect();
         if pack.host_rows.is_some() {
             let host = self.function("host_key").map_err(fail)?;
@@ -474,12 +577,9 @@ impl Here<'_> {
         folder: &str,
         config: &str,
         identity: &str,
-        known: Option<Marker>,
     ) -> Result<(), JobError> {
-        // Lists of an earlier state must not be taken for this one's.
-        for name in known.iter().flat_map(|marker| marker.outputs.keys()) {
-            self.storage().delete(name).await?;
-        }
+        // Lists of an earlier state must not be taken for this one's: the marker goes first.
+        self.forget(&pass.name, &BTreeSet::new()).await?;
         for entry in self.storage().list(folder).await? {
             self.storage().delete(&entry.name).await?;
         }
@@ -612,9 +712,19 @@ impl Here<'_> {
         session(&SessionSettings { partitions, ..self.settings.clone() }, Arc::clone(&self.services))
     }
 
+    /// The url of a file of the output. A path is not parsed: it may hold characters that mean a pattern.
+    fn url_of(&self, name: &str) -> Result<ListingTableUrl, DataFusionError> {
+        let url = match self.storage().local_root() {
+            Some(root) => url::Url::from_file_path(root.join(name)).ok(),
+            None => url::Url::parse(&self.storage().uri_of(name)).ok(),
+        };
+        let url = url.ok_or_else(|| DataFusionError::Internal(format!("`{}` makes no url", self.storage().uri_of(name))))?;
+        ListingTableUrl::try_new(url, None)
+    }
+
     /// Scans tables of the job's output by name; with as many partitions as files, one file each, in this order.
     fn scan(&self, files: &[String], schema: &SchemaRef) -> Result<LogicalPlan, DataFusionError> {
-        let urls = files.iter().map(|name| ListingTableUrl::parse(self.storage().uri_of(name))).collect::<Result<Vec<_>, _>>()?;
+        let urls = files.iter().map(|name| self.url_of(name)).collect::<Result<Vec<_>, _>>()?;
         let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension("");
         let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(Arc::clone(schema));
         let table = ListingTable::try_new(config)?;
@@ -674,13 +784,13 @@ impl Here<'_> {
     }
 
     /// The lists of duplicates by unit, for identities.
-    async fn lists(&self, upstream: &Upstream) -> Result<BTreeMap<String, Vec<u8>>, JobError> {
+    async fn lists(&self, upstream: &Upstream) -> Result<BTreeMap<String, String>, JobError> {
         let mut lists = BTreeMap::new();
         if let Some((_, folder)) = &upstream.lists {
             for entry in self.storage().list(folder).await? {
                 let unit = entry.name.rsplit('/').next().and_then(|name| name.strip_suffix(".parquet"));
                 if let (Some(unit), Some(bytes)) = (unit, self.storage().get(&entry.name).await?) {
-                    lists.insert(unit.to_owned(), bytes.to_vec());
+                    lists.insert(unit.to_owned(), short_hash(&bytes));
                 }
             }
         }
@@ -743,4 +853,22 @@ impl Step<'_> {
             Self::Stage(StreamStage::Keep(keep)) => keep.plan(context, input),
         }
     }
+}
+
+/// What of a fetching stage shapes the bytes of its output. Patience and speed do not: changing them redoes nothing.
+fn shape_of(fetch: &crate::op::Fetch) -> String {
+    let config = &fetch.config;
+    let images = serde_json::to_string(&fetch.images).unwrap_or_default();
+    format!(
+        "{images} {:?} {} {} {} {} {:?} {} {} {}",
+        (&fetch.archive, &fetch.archive_identity),
+        fetch.offline,
+        config.robots,
+        config.tdmrep,
+        config.content_signals,
+        config.disallowed_directives,
+        config.ai_txt,
+        config.max_body_bytes,
+        config.max_decoded_bytes
+    )
 }

@@ -4,6 +4,7 @@ mod driver;
 mod passes;
 mod rounds;
 mod stats;
+mod sweep;
 mod units;
 
 pub use driver::{Finished, Job, JobError, RunOptions};

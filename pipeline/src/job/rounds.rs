@@ -1,150 +1,155 @@
 //! Later rounds of fetching: what slow hosts have not given, and what failed for a passing reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, Int64Array, StringArray, new_null_array};
-use arrow::compute::{filter_record_batch, not};
-use arrow::record_batch::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use trommel_shards::columns::{ERROR_CODE, EXCLUDED, REASON, ROW, UNIT, VALUE};
-use trommel_shards::marker::Marker;
+use trommel_shards::marker::{Marker, Output};
 use trommel_shards::storage::Storage;
 use trommel_shards::table::{ROW_GROUP_ROWS, TableError, TableWriter};
 
 use super::driver::JobError;
-use crate::crawl::fetch::CODES;
-use crate::ledger::short_hash;
-use crate::op::write::ShardSpec;
+use crate::op::rows::strings;
+use crate::op::write::{RowEntry, ShardSpec, read_row_list, write_row_list};
 
-/// Folder with the rows that a round works on.
+/// Bytes of pictures in a row group of a rewritten shard.
+const GROUP_BYTES: usize = 64 << 20;
+
+/// Folder with the lists of rows that a round works on.
 pub(super) fn folder(pass: &str, round: usize) -> String {
     format!("_trommel/deferred/{pass}/round-{round}")
 }
 
-/// Identity of a round's input.
-pub(super) async fn identity(storage: &Storage, files: &[String]) -> Result<String, JobError> {
-    let mut text = String::new();
-    for file in files {
-        let bytes = storage.get(file).await?.unwrap_or_default();
-        text.push_str(&format!("{file} {}\n", short_hash(&bytes)));
-    }
-    Ok(short_hash(text.as_bytes()))
+/// Folder with the lists of rows that failed for a passing reason.
+pub(super) fn failed_folder(pass: &str) -> String {
+    format!("_trommel/failed/{pass}")
 }
 
-/// Whether another try may go better.
-fn is_transient(code: &str) -> bool {
-    if let Some(status) = code.strip_prefix("http_").and_then(|digits| digits.parse::<u16>().ok()) {
-        return matches!(status, 408 | 425 | 429) || (status >= 500 && !matches!(status, 501 | 505));
-    }
-    code == "deferred_too_long" || CODES.iter().any(|&(known, transient)| known == code && transient)
+/// The pass of a round.
+pub(super) fn pass_name(pass: &str, round: usize) -> String {
+    if round == 0 { pass.to_owned() } else { format!("{pass}-round-{round}") }
 }
 
-/// Takes the rows that failed for a passing reason out of the finished shards and puts them before the next round.
+/// Puts the rows that failed for a passing reason before the next round, and takes them out of their shards.
 ///
-/// The order is: the rows' own file, the shard's table, the marker. A crash in between leaves a shard whose table does
-/// not fit its marker, which the run then redoes whole.
+/// The order is: the list for the round, the shard's table and statistics, the marker. A crash in between leaves a shard
+/// that does not fit its marker, which the run then redoes whole.
 pub(super) async fn put_back_failed(storage: &Storage, pass: &str, spec: &ShardSpec) -> Result<u64, JobError> {
-    let mut round = 0;
     let mut shards: Vec<(String, String, Marker)> = Vec::new();
+    let mut rounds = 0;
     loop {
-        let name = if round == 0 { pass.to_owned() } else { format!("{pass}-round-{round}") };
+        let name = pass_name(pass, rounds);
         let markers = Marker::read_all(storage, &name).await?;
         if markers.is_empty() {
             break;
         }
         shards.extend(markers.into_iter().map(|(unit, marker)| (name.clone(), unit, marker)));
-        round += 1;
+        rounds += 1;
     }
-    let target = folder(pass, round);
+    let target = folder(pass, rounds);
     let mut total = 0;
-    for (pass, unit, mut marker) in shards {
-        let Some(lost) = marker.counts.lost.get(&spec.fetch_stage) else { continue };
-        let again: BTreeMap<String, u64> =
-            lost.iter().filter(|(code, _)| is_transient(code)).map(|(code, count)| (code.clone(), *count)).collect();
-        if again.is_empty() {
+    for (pass_of, unit, mut marker) in shards {
+        let list = format!("{}/{unit}.parquet", failed_folder(pass));
+        if !marker.outputs.contains_key(&list) {
             continue;
         }
+        let fail = |source| JobError::Pass { pass: pass_of.clone(), message: format!("the list `{list}` cannot be read"), source };
+        let entries = read_row_list(storage, &list).await.map_err(fail)?;
+        let name = format!("{target}/{unit}.parquet");
+        // The unit may have put rows off to the same round.
+        let mut again = read_row_list(storage, &name).await.map_err(fail)?;
+        again.extend(entries.iter().cloned());
+        marker.outputs.extend(write_row_list(storage, &name, &unit, &again).await?);
+        let keys: HashSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
         let table = format!("{unit}.parquet");
-        let Some(bytes) = storage.get(&table).await? else { continue };
-        let split = split_table(storage, &table, bytes, &target, &unit, spec).await?;
-        let Some((file, rewritten, count)) = split else { continue };
-        marker.outputs.insert(table, rewritten);
-        marker.outputs.insert(format!("{target}/{unit}.parquet"), file);
-        marker.counts.deferred += count;
-        if let Some(lost) = marker.counts.lost.get_mut(&spec.fetch_stage) {
-            lost.retain(|code, _| !again.contains_key(code));
+        if marker.outputs.contains_key(&table) {
+            let rewritten = without(storage, &table, &keys).await?;
+            marker.outputs.insert(table, rewritten);
         }
-        marker.write(storage, &pass, &unit).await?;
-        total += count;
+        let stats = format!("{unit}_stats.json");
+        if let Some(output) = less(storage, &stats, &entries).await? {
+            marker.outputs.insert(stats, output);
+        }
+        marker.outputs.remove(&list);
+        marker.counts.deferred += entries.len() as u64;
+        if let Some(lost) = marker.counts.lost.get_mut(&spec.fetch_stage) {
+            for entry in &entries {
+                if let Some(count) = lost.get_mut(&entry.code) {
+                    *count = count.saturating_sub(1);
+                }
+            }
+            lost.retain(|_, count| *count > 0);
+        }
+        marker.write(storage, &pass_of, &unit).await?;
+        storage.delete(&list).await?;
+        total += entries.len() as u64;
     }
     Ok(total)
 }
 
-type Output = trommel_shards::marker::Output;
-
-async fn split_table(
-    storage: &Storage,
-    table: &str,
-    bytes: bytes::Bytes,
-    folder: &str,
-    unit: &str,
-    spec: &ShardSpec,
-) -> Result<Option<(Output, Output, u64)>, JobError> {
+/// Rewrites a shard's table without some rows.
+async fn without(storage: &Storage, table: &str, keys: &HashSet<&str>) -> Result<Output, JobError> {
     let parquet = |source: parquet::errors::ParquetError| TableError::Parquet { place: storage.uri_of(table), source };
     let arrow = |source: arrow::error::ArrowError| TableError::Parquet { place: storage.uri_of(table), source: source.into() };
+    let bytes = storage.get(table).await?.unwrap_or_default();
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(parquet)?;
-    let schema = std::sync::Arc::clone(builder.schema());
-    let mut kept = TableWriter::create(storage, table, schema, ROW_GROUP_ROWS).await?;
-    let mut taken: Option<TableWriter> = None;
-    let mut count = 0;
-    for batch in builder.build().map_err(parquet)? {
-        let batch = batch.map_err(arrow)?;
-        let Some(codes) = batch.column_by_name(ERROR_CODE).and_then(|column| arrow::array::AsArray::as_string_opt::<i32>(column).cloned())
-        else {
-            return Ok(None);
-        };
-        let again: BooleanArray = (0..batch.num_rows()).map(|row| Some(codes.is_valid(row) && is_transient(codes.value(row)))).collect();
-        kept.write(&filter_record_batch(&batch, &not(&again).map_err(arrow)?).map_err(arrow)?).await?;
-        let rows = filter_record_batch(&batch, &again).map_err(arrow)?;
-        if rows.num_rows() > 0 {
-            let rows = as_input(&rows, unit, count, spec).map_err(arrow)?;
-            count += rows.num_rows() as u64;
-            let writer = match &mut taken {
-                Some(writer) => writer,
-                None => {
-                    taken.insert(TableWriter::create(storage, &format!("{folder}/{unit}.parquet"), rows.schema(), ROW_GROUP_ROWS).await?)
-                }
-            };
-            writer.write(&rows).await?;
+    let mut kept = TableWriter::create(storage, table, Arc::clone(builder.schema()), ROW_GROUP_ROWS).await?;
+    for batch in builder.with_batch_size(256).build().map_err(parquet)? {
+        let batch: RecordBatch = batch.map_err(arrow)?;
+        let key = strings(&batch, "key").map_err(|source| JobError::Pass {
+            pass: table.to_owned(),
+            message: "the shard has no keys".into(),
+            source,
+        })?;
+        let keep: BooleanArray = (0..batch.num_rows()).map(|row| Some(!keys.contains(key.value(row)))).collect();
+        kept.write(&filter_record_batch(&batch, &keep).map_err(arrow)?).await?;
+        if kept.pending_bytes() > GROUP_BYTES {
+            kept.flush().await?;
         }
     }
-    let Some(taken) = taken else { return Ok(None) };
-    let file = taken.finish().await?;
-    Ok(Some((file.into(), kept.finish().await?.into(), count)))
+    Ok(kept.finish().await?.into())
 }
 
-/// Gives rows of a shard the columns of the fetching pass's input back.
-fn as_input(rows: &RecordBatch, unit: &str, first: u64, spec: &ShardSpec) -> Result<RecordBatch, arrow::error::ArrowError> {
-    use std::sync::Arc;
-    let count = rows.num_rows();
-    let mut fields = Vec::new();
-    let mut columns: Vec<arrow::array::ArrayRef> = Vec::new();
-    for name in &spec.input_columns {
-        let (data_type, nullable, column): (_, _, arrow::array::ArrayRef) = match name.as_str() {
-            UNIT => (arrow::datatypes::DataType::Utf8, false, Arc::new(StringArray::from_iter_values(std::iter::repeat_n(unit, count)))),
-            ROW => (
-                arrow::datatypes::DataType::Int64,
-                false,
-                Arc::new(Int64Array::from_iter_values(first as i64..(first as i64 + count as i64))),
-            ),
-            EXCLUDED | REASON | VALUE => (arrow::datatypes::DataType::Utf8, true, new_null_array(&arrow::datatypes::DataType::Utf8, count)),
-            other => match rows.column_by_name(other) {
-                Some(column) => (column.data_type().clone(), true, Arc::clone(column)),
-                None => (arrow::datatypes::DataType::Utf8, true, new_null_array(&arrow::datatypes::DataType::Utf8, count)),
-            },
-        };
-        fields.push(arrow::datatypes::Field::new(name, data_type, nullable));
-        columns.push(column);
+/// Takes rows out of a shard's statistics.
+async fn less(storage: &Storage, name: &str, entries: &[RowEntry]) -> Result<Option<Output>, JobError> {
+    let Some(mut stats) = storage.get(name).await?.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok()) else {
+        return Ok(None);
+    };
+    let take = |slot: &mut serde_json::Value, count: u64| *slot = slot.as_u64().unwrap_or(0).saturating_sub(count).into();
+    take(&mut stats["count"], entries.len() as u64);
+    take(&mut stats["failed_to_download"], entries.len() as u64);
+    let mut messages: HashMap<&str, u64> = HashMap::new();
+    for entry in entries {
+        *messages.entry(entry.message.as_str()).or_default() += 1;
     }
-    RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns)
+    if let Some(map) = stats["status_dict"].as_object_mut() {
+        for (message, count) in messages {
+            if let Some(slot) = map.get_mut(message) {
+                take(slot, count);
+            }
+        }
+        map.retain(|_, count| count.as_u64() != Some(0));
+    }
+    let text = crate::op::write::python_indented(&stats);
+    Ok(Some(storage.put(name, text).await?.into()))
+}
+
+/// The units that have put rows off to a round.
+pub(super) fn inputs(pass: &str, round: usize, markers: &BTreeMap<String, Marker>) -> Vec<String> {
+    let prefix = format!("{}/", folder(pass, round));
+    markers.iter().filter(|(_, marker)| marker.outputs.keys().any(|name| name.starts_with(&prefix))).map(|(unit, _)| unit.clone()).collect()
+}
+
+/// Identity of a round's input: the digests of its lists.
+pub(super) fn identity(pass: &str, round: usize, markers: &BTreeMap<String, Marker>) -> String {
+    let prefix = format!("{}/", folder(pass, round));
+    let mut text = String::new();
+    for marker in markers.values() {
+        for (name, output) in marker.outputs.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix)) {
+            text.push_str(&format!("{name} {}\n", output.sha256));
+        }
+    }
+    crate::ledger::short_hash(text.as_bytes())
 }

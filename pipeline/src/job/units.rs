@@ -17,12 +17,12 @@ pub(super) fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![utf8(UNIT), utf8("path"), utf8("input")]))
 }
 
-/// A unit's name: the file's own, shortened, and eight characters of a hash over the whole path, so that adding files to
+/// A unit's name: the file's own, shortened, and sixteen characters of a hash over the whole path, so that adding files to
 /// a source renames nothing.
 pub(super) fn name_of(file: &SourceFile) -> String {
     let base = file.uri.rsplit(['/', '\\']).next().unwrap_or_default();
     let stem: String = base.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(64).collect();
-    format!("{stem}-{:08x}", xxh3_64(file.uri.as_bytes()) as u32)
+    format!("{stem}-{:016x}", xxh3_64(file.uri.as_bytes()))
 }
 
 /// Writes the work list of one file.

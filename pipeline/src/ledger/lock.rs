@@ -27,7 +27,16 @@ impl JobLock {
     /// [`LedgerError::Locked`] when another run holds it.
     pub async fn take(storage: &Storage) -> Result<Self, LedgerError> {
         match storage.local_root() {
-            Some(root) => Self::take_file(root),
+            Some(root) => {
+                // Somebody who only looks holds it for an instant.
+                for _ in 0..5 {
+                    match Self::take_file(root) {
+                        Err(LedgerError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(40)).await,
+                        other => return other,
+                    }
+                }
+                Self::take_file(root)
+            }
             None => Self::take_lease(storage).await,
         }
     }

@@ -9,12 +9,12 @@ use trommel_shards::marker::Marker;
 pub use job_file::{Intent, JobFile, LedgerError};
 pub use lock::JobLock;
 
-/// Identity of a unit that another pass wrote: the digest of its table, joined by that of its list of duplicates.
-pub fn upstream_identity(marker: Option<&Marker>, list: Option<&[u8]>) -> String {
+/// Identity of a unit that another pass wrote: the digest of its table, joined by the short hash of its list of duplicates.
+pub fn upstream_identity(marker: Option<&Marker>, list: Option<&str>) -> String {
     let table = marker.and_then(|marker| marker.outputs.iter().find(|(name, _)| name.starts_with("_trommel/tables/")));
     let digest = table.map_or("", |(_, output)| output.sha256.as_str());
     match list {
-        Some(list) => format!("{digest}+{}", short_hash(list)),
+        Some(list) => format!("{digest}+{list}"),
         None => digest.to_owned(),
     }
 }

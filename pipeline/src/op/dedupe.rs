@@ -387,7 +387,8 @@ impl Losers {
     fn push(&mut self, unit: u32, row: i64, kept: u128) -> Result<()> {
         self.unit.append_value(&self.units[unit as usize]);
         self.row.append_value(row);
-        self.kept.append_value(format!("{kept:032x}"));
+        // A uid that is not 32 hexadecimal characters is not carried through the shuffle.
+        self.kept.append_option((kept != 0).then(|| format!("{kept:032x}")));
         self.count += 1;
         if self.count >= 8192 { self.flush() } else { Ok(()) }
     }

@@ -45,6 +45,8 @@ pub struct Fetch {
     pub images: FetchImages,
     /// Archive files that are asked before the network.
     pub archive: Vec<String>,
+    /// What changes when the content of the archive files does.
+    pub archive_identity: String,
     /// Never ask the network.
     pub offline: bool,
     /// Time of a unit in seconds, after which the rest is deferred.
@@ -148,7 +150,7 @@ async fn run_unit(op: &Arc<Fetch>, env: &Env, name: &str, batches: Vec<RecordBat
             }),
         }
     }
-    let decoders = env.services.decoders();
+    let decoders = env.services.decoders().map_err(external)?;
     let mut decoding = FuturesUnordered::new();
 
     if !op.archive.is_empty() {

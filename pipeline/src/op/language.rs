@@ -22,6 +22,8 @@ pub struct Language {
     pub column: String,
     /// A fastText model file; the built-in CLD2 otherwise.
     pub model: Option<String>,
+    /// What changes when the content of the model file does.
+    pub model_identity: String,
 }
 
 impl Language {

@@ -10,9 +10,10 @@ mod env;
 mod extract;
 mod fetch;
 mod language;
+mod only;
 mod pack;
 mod read_list;
-mod rows;
+pub(crate) mod rows;
 pub mod write;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use env::Env;
 pub use extract::Extract;
 pub use fetch::{Fetch, FetchImages};
 pub use language::Language;
+pub use only::Only;
 pub use pack::{HOST, Pack};
 pub use read_list::ReadList;
 pub use rows::{UnitRows, control_row, exclude};
@@ -59,6 +61,8 @@ pub enum Op {
     Dedupe(Dedupe),
     /// Marks the rows that an earlier pass has listed as duplicates.
     Drops(Drops),
+    /// Keeps the rows that a list names.
+    Only(Only),
     /// Cuts a list into units of work that hold many hosts.
     Pack(Pack),
     /// Fetches, decodes, judges, resizes and encodes.
@@ -76,6 +80,7 @@ impl Op {
             Self::Language(_) => "Language",
             Self::Dedupe(_) => "Dedupe",
             Self::Drops(_) => "Drops",
+            Self::Only(_) => "Only",
             Self::Pack(_) => "Pack",
             Self::Fetch(_) => "Fetch",
             Self::Write(_) => "Write",
@@ -90,6 +95,7 @@ impl Op {
             Self::Language(op) => op.describe(),
             Self::Dedupe(op) => op.describe(),
             Self::Drops(op) => op.describe(),
+            Self::Only(op) => op.describe(),
             Self::Pack(op) => op.describe(),
             Self::Fetch(op) => op.describe(),
             Self::Write(op) => op.describe(),
@@ -138,7 +144,7 @@ impl Op {
             Self::ReadList(op) => op.output_schema(input),
             Self::Language(op) => op.output_schema(input),
             Self::Dedupe(op) => op.output_schema(input),
-            Self::Drops(_) => Ok(Arc::new(input.clone())),
+            Self::Drops(_) | Self::Only(_) => Ok(Arc::new(input.clone())),
             Self::Pack(op) => op.output_schema(input),
             Self::Fetch(op) => op.output_schema(input),
             Self::Write(_) => Ok(write::stats_schema()),
@@ -156,6 +162,7 @@ impl Op {
             Self::Language(op) => op.run(input, env),
             Self::Dedupe(op) => op.run(input, env),
             Self::Drops(op) => op.run(input, env),
+            Self::Only(op) => op.run(input, env),
             Self::Pack(op) => op.run(input, env),
             Self::Fetch(op) => op.run(input, env),
             Self::Write(op) => op.run(input, env),

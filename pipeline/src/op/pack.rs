@@ -135,7 +135,11 @@ impl Packer {
                 self.open.push(OpenUnit::default());
                 self.open.len() - 1
             }
-            // Every open unit holds this host or is nearly full: close the fullest and go on with a fresh one.
+            // Every open unit holds this host or is nearly full. There are no other hosts to wait for: fill the emptiest.
+            None if self.open.iter().any(fits) => {
+                let room = self.open.iter().enumerate().filter(|(_, unit)| fits(unit));
+                room.min_by_key(|(index, unit)| (unit.count, *index)).map_or(0, |(index, _)| index)
+            }
             None => {
                 let fullest = (0..self.open.len()).max_by_key(|&index| (self.open[index].count, usize::MAX - index)).unwrap_or(0);
                 let unit = self.open.remove(fullest);

@@ -42,7 +42,7 @@ impl ReadList {
     /// # Errors
     /// When the file cannot be read or lacks a column.
     pub fn resolve(file: &str, format: Option<ListFormat>, choice: ColumnChoice, text: &str, uid: bool) -> Result<Self, lists::ListError> {
-        let (schema, _) = lists::open(file, format, 1)?;
+        let (schema, _) = lists::open(file, format, &choice.texts(), 1)?;
         let columns = Columns::resolve(file, &schema, &choice, text)?;
         let columns =
             columns.taken.iter().map(|(from, field)| (from.clone(), (field.name().clone(), field.data_type().to_string()))).collect();
@@ -98,7 +98,7 @@ impl ReadList {
 
     fn read_file(&self, env: &Env, unit: &str, path: &str, identity: &str, out: &Out) -> Result<()> {
         let columns = self.taken()?;
-        let (_, batches) = lists::open(path, self.format, BATCH_ROWS).map_err(external)?;
+        let (_, batches) = lists::open(path, self.format, &self.choice.texts(), BATCH_ROWS).map_err(external)?;
         let mut first_row = 0;
         let send = |batch: RecordBatch| out.blocking_send(Ok(batch)).map_err(|_| DataFusionError::Execution("cancelled".into()));
         for batch in batches {

@@ -7,13 +7,13 @@
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, case, cast, col, lit, not, when};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility, case, cast, col, lit, not, when};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr as Sql};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use thiserror::Error;
-use trommel_shards::columns::{CONTROL_ROW, EXCLUDED, REASON, ROW, VALUE};
+use trommel_shards::columns::{CONTROL_ROW, EXCLUDED, IMAGE, REASON, ROW, VALUE};
 
 /// A predicate that does not fit.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -107,7 +107,11 @@ impl Keep {
         }
         let Some(why) = why else { return Ok(input) };
         // Rows that are out already are not judged again, nor is the control row.
-        let judged = bare(EXCLUDED).is_null().and(bare(ROW).not_eq(lit(CONTROL_ROW)));
+        let mut judged = bare(EXCLUDED).is_null().and(bare(ROW).not_eq(lit(CONTROL_ROW)));
+        if schema.has_column_with_unqualified_name(IMAGE) {
+            // After fetching only pictures are judged: a failure keeps its own reason, and what is put off comes again.
+            judged = judged.and(bare("status").eq(lit("success")));
+        }
         let why = when(judged, why.end()?).end()?.alias("_why");
         let all: Vec<Expr> = schema.columns().into_iter().map(Expr::Column).collect();
         let plan = LogicalPlanBuilder::from(input).project(all.iter().cloned().chain([why]))?.build()?;
@@ -166,6 +170,7 @@ fn check_names(condition: &str, context: &SessionContext, schema: &DFSchema) -> 
     struct Names<'a> {
         columns: Vec<&'a str>,
         functions: Vec<String>,
+        volatile: Vec<String>,
     }
     impl VisitorMut for Names<'_> {
         type Break = KeepError;
@@ -177,7 +182,10 @@ fn check_names(condition: &str, context: &SessionContext, schema: &DFSchema) -> 
                 }
                 Sql::Function(function) => {
                     let name = function.name.to_string().to_lowercase();
-                    if self.functions.contains(&name) {
+                    if self.volatile.contains(&name) {
+                        let message = format!("`{name}` gives other values each time; `draw(seed, 'name', uid)` gives the same");
+                        ControlFlow::Break(KeepError::Invalid(message))
+                    } else if self.functions.contains(&name) {
                         ControlFlow::Continue(())
                     } else {
                         let known: Vec<&str> = self.functions.iter().map(String::as_str).collect();
@@ -192,8 +200,12 @@ fn check_names(condition: &str, context: &SessionContext, schema: &DFSchema) -> 
     let mut expression =
         Parser::new(&GenericDialect {}).try_with_sql(condition).and_then(|mut parser| parser.parse_expr()).map_err(invalid)?;
     let columns = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let functions = context.state().scalar_functions().keys().cloned().collect();
-    match expression.visit(&mut Names { columns, functions }) {
+    let state = context.state();
+    let functions = state.scalar_functions().keys().cloned().collect();
+    let changing = |volatility| volatility == Volatility::Volatile;
+    let volatile =
+        state.scalar_functions().iter().filter(|(_, f)| changing(f.signature().volatility)).map(|(name, _)| name.clone()).collect();
+    match expression.visit(&mut Names { columns, functions, volatile }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }

@@ -5,7 +5,6 @@ use datafusion::prelude::SessionContext;
 use trommel_shards::columns::{UID, URL};
 use trommel_shards::lists::ColumnChoice;
 use trommel_shards::source::{SourceFile, expand};
-use trommel_shards::storage::Storage;
 
 use super::document::{Placed, Recipe, StageSettings};
 use super::error::{Place, RecipeError};
@@ -51,6 +50,13 @@ pub async fn compile(recipe: &Recipe, context: &SessionContext, cc2dataset: bool
     let (files, source) = source(&recipe.source, &shape).await?;
     let mut cutter = Cutter::new(recipe, context, &shape, source_schema(&recipe.source.place, &source)?);
     cutter.begin(files, source);
+    for stage in &recipe.stages {
+        if let StageSettings::Dedupe(DedupeSettings { against, .. }) = &stage.value {
+            for pattern in against {
+                expand(pattern).await.map_err(|e| RecipeError::new(stage.key("against"), e.to_string()))?;
+            }
+        }
+    }
     for (at, stage) in recipe.stages.iter().enumerate() {
         cutter.stage(at + 1, stage)?;
     }
@@ -60,8 +66,7 @@ pub async fn compile(recipe: &Recipe, context: &SessionContext, cc2dataset: bool
         .name
         .clone()
         .unwrap_or_else(|| recipe.job.place.file.rsplit('/').next().unwrap_or_default().trim_end_matches(".toml").to_owned());
-    let storage = Storage::open(&job.output).map_err(|e| RecipeError::new(recipe.job.key("output"), e.to_string()))?;
-    Ok(Compiled { job: Job { name, recipe: recipe.resolved(), storage, passes, stages } })
+    Ok(Compiled { job: Job { name, recipe: recipe.resolved(), output: job.output.clone(), passes, stages } })
 }
 
 /// Finds the input files and says how they are read.
@@ -120,8 +125,6 @@ fn source_schema(place: &Place, source: &Source) -> Result<SchemaRef, RecipeErro
 /// A fetching stage that waits for the stages behind it.
 struct OpenFetch {
     pass: FetchPass,
-    input_columns: Vec<String>,
-    place: Place,
 }
 
 /// Cuts stages into passes.
@@ -157,7 +160,11 @@ impl<'a> Cutter<'a> {
         }
         match &stage.value {
             StageSettings::Language(settings) => {
-                let op = Language { column: settings.column.clone(), model: settings.model.clone() };
+                let op = Language {
+                    column: settings.column.clone(),
+                    model: settings.model.clone(),
+                    model_identity: identity(settings.model.as_slice()),
+                };
                 if let Some(model) = &settings.model {
                     trommel_filters::language::FastText::load(model).map_err(|e| RecipeError::new(stage.key("model"), e.to_string()))?;
                 }
@@ -265,6 +272,17 @@ impl<'a> Cutter<'a> {
         if settings.number_sample_per_shard == 0 {
             return Err(RecipeError::new(stage.key("number_sample_per_shard"), "a shard has at least one row"));
         }
+        let bounds: [(&str, bool, &str); 4] = [
+            ("unit_seconds", settings.unit_seconds.is_finite() && settings.unit_seconds > 0.0, "a number of seconds over 0"),
+            ("rounds", settings.rounds > 0, "at least 1"),
+            ("units_at_once", settings.units_at_once > 0, "at least 1"),
+            ("oom_shard_count", settings.oom_shard_count <= 18, "at most 18 digits"),
+        ];
+        for (key, holds, wanted) in bounds {
+            if !holds {
+                return Err(RecipeError::new(stage.key(key), format!("`{key}` is {wanted}")));
+            }
+        }
         let unit_rows = settings.number_sample_per_shard;
         // Hosts are mixed for their sake; where none is asked, the rows keep their order and fill the units.
         let host_rows = match (settings.host_rows, self.shape.compat_img2dataset || settings.offline) {
@@ -280,10 +298,17 @@ impl<'a> Cutter<'a> {
             page_optout: !network.disallowed_directives.is_empty(),
         };
         let archive = archives(&settings.archive).map_err(|e| RecipeError::new(stage.key("archive"), e))?;
-        let fetch =
-            Fetch { config: network, images, archive, offline: settings.offline, unit_seconds: settings.unit_seconds, last_round: false };
+        let archive_identity = identity(&archive);
+        let fetch = Fetch {
+            config: network,
+            images,
+            archive,
+            archive_identity,
+            offline: settings.offline,
+            unit_seconds: settings.unit_seconds,
+            last_round: false,
+        };
         self.close_tables();
-        let input_columns = self.schema.fields().iter().map(|field| field.name().clone()).collect();
         self.schema =
             Op::Fetch(Box::new(fetch.clone())).output_schema(&self.schema).map_err(|e| RecipeError::new(&stage.place, e.to_string()))?;
         let pass = FetchPass {
@@ -295,7 +320,7 @@ impl<'a> Cutter<'a> {
             rounds: settings.rounds,
             units_at_once: settings.units_at_once,
         };
-        self.fetch = Some(OpenFetch { pass, input_columns, place: stage.place.clone() });
+        self.fetch = Some(OpenFetch { pass });
         self.open = Some(Pass { name: format!("{number}-fetch"), before: Vec::new(), kind: PassKind::Table { shards: None } });
         Ok(())
     }
@@ -317,7 +342,7 @@ impl<'a> Cutter<'a> {
             compat: self.shape.compat_img2dataset,
             fetch_stage: fetch.map_or_else(String::new, |fetch| fetch.pass.stage.clone()),
             deferred_folder: String::new(),
-            input_columns: fetch.map_or_else(Vec::new, |fetch| fetch.input_columns.clone()),
+            failed_folder: String::new(),
         })
     }
 
@@ -343,10 +368,6 @@ impl<'a> Cutter<'a> {
         let mut pass = self.open.take().ok_or_else(|| RecipeError::new(last, "nothing to write"))?;
         match self.fetch.take() {
             Some(fetch) => {
-                let place = fetch.place;
-                if spec.input_columns.is_empty() {
-                    return Err(RecipeError::new(&place, "the fetching stage has no input"));
-                }
                 pass.kind = PassKind::Fetch(Box::new(fetch.pass), Box::new(spec));
             }
             None => match &mut pass.kind {
@@ -365,6 +386,17 @@ impl<'a> Cutter<'a> {
         let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         RecipeError::new(place, format!("no column `{name}` here{hint}; there are {list}"))
     }
+}
+
+/// What changes when the content of these files does: lengths and times of last modification.
+fn identity(files: &[String]) -> String {
+    let mut text = String::new();
+    for file in files {
+        let meta = std::fs::metadata(file).ok();
+        let modified = meta.as_ref().and_then(|meta| meta.modified().ok()).and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        text.push_str(&format!("{file} {:?} {:?}\n", meta.map(|meta| meta.len()), modified));
+    }
+    if text.is_empty() { text } else { crate::ledger::short_hash(text.as_bytes()) }
 }
 
 /// The archive files of patterns, on this machine.

@@ -185,7 +185,7 @@ impl Reader<'_> {
         for key in table.keys() {
             let word = key.get_ref().as_ref();
             let at = self.place(key.span());
-            if !known.iter().any(|field| field == word) && !ALIASES.contains(&word) {
+            if !known.iter().any(|field| field == word) && !(ALIASES.contains(&(name, word))) {
                 let hint = hint(word, known.iter().map(String::as_str));
                 let list = known.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ");
                 return Err(RecipeError::new(&at, format!("unknown key `{word}` in {name}{hint}; there are {list}")));
@@ -241,7 +241,14 @@ impl Reader<'_> {
 }
 
 /// Shorter names that the design's recipes use.
-const ALIASES: [&str; 6] = ["resize", "min_side", "max_aspect", "concurrency", "unit_rows", "output_format"];
+const ALIASES: [(&str, &str); 6] = [
+    ("stage `fetch`", "resize"),
+    ("stage `fetch`", "min_side"),
+    ("stage `fetch`", "max_aspect"),
+    ("stage `fetch`", "concurrency"),
+    ("stage `fetch`", "unit_rows"),
+    ("stage `write`", "output_format"),
+];
 
 fn fields<T: Serialize + Default>() -> Vec<String> {
     match serde_json::to_value(T::default()) {

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::record_batch::RecordBatch;
+use arrow::util::display::FormatOptions;
 use serde::{Deserialize, Serialize};
 
 use super::ListError;
+
+/// A value that does not fit its column is an error, not a null.
+const STRICT: CastOptions<'static> = CastOptions { safe: false, format_options: FormatOptions::new() };
 
 /// The columns to take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +23,13 @@ pub struct ColumnChoice {
     pub caption: Option<String>,
     /// Other columns to carry along: named ones, or all for `None`.
     pub additional: Option<Vec<String>>,
+}
+
+impl ColumnChoice {
+    /// The columns that are text whatever they look like.
+    pub fn texts(&self) -> Vec<&str> {
+        [Some(self.url.as_str()), self.caption.as_deref(), Some("uid")].into_iter().flatten().collect()
+    }
 }
 
 /// A choice, resolved against the schema of the first file: every later file is brought to the same shape.
@@ -54,7 +65,11 @@ impl Columns {
         let mut taken = Vec::new();
         for name in additional {
             let field = find(&name)?;
-            taken.push((name, Arc::new(Field::new(field.name(), plain(field.data_type()), true))));
+            let reserved = name == "url" || name == text || name == "key" || name == "error_code" || name.starts_with('_');
+            // A name that means something else here is kept apart, not lost.
+            let out = if reserved { format!("source_{name}") } else { name.clone() };
+            let data_type = if name == "uid" { DataType::Utf8 } else { plain(field.data_type()) };
+            taken.push((name, Arc::new(Field::new(out, data_type, true))));
         }
         if let Some(caption) = &choice.caption {
             find(caption)?;
@@ -78,7 +93,8 @@ impl Columns {
         self.taken
             .iter()
             .map(|(name, field)| match batch.column_by_name(name) {
-                Some(column) => cast(column, field.data_type()).map_err(|e| ListError::content(file, format!("column `{name}`: {e}"))),
+                Some(column) => cast_with_options(column, field.data_type(), &STRICT)
+                    .map_err(|e| ListError::content(file, format!("column `{name}`: {e}"))),
                 None if field.name() == "url" => Err(ListError::NoColumn {
                     file: file.to_owned(),
                     column: name.clone(),

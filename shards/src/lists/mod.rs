@@ -107,13 +107,14 @@ impl ListFormat {
 /// Batches of a url list, in file order.
 pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ListError>> + Send>;
 
-/// Opens a list: its schema and its batches of at most `batch_rows` rows, all columns as they stand in the file.
+/// Opens a list: its schema and its batches of at most `batch_rows` rows, all columns as they stand in the file. In text
+/// formats the types are inferred, but for `text_columns`: a caption `007` stays what it is.
 ///
 /// To be called on a blocking thread inside a runtime, see [`Input`].
 ///
 /// # Errors
 /// [`ListError`] with the file.
-pub fn open(uri: &str, format: Option<ListFormat>, batch_rows: usize) -> Result<(SchemaRef, Batches), ListError> {
+pub fn open(uri: &str, format: Option<ListFormat>, text_columns: &[&str], batch_rows: usize) -> Result<(SchemaRef, Batches), ListError> {
     let format = format.or_else(|| ListFormat::of(uri)).ok_or_else(|| ListError::UnknownFormat(uri.to_owned()))?;
     let file = uri.to_owned();
     if format == ListFormat::Parquet {
@@ -127,8 +128,12 @@ pub fn open(uri: &str, format: Option<ListFormat>, batch_rows: usize) -> Result<
     let content = move |e: ArrowError| ListError::content(&file, e);
     match format {
         ListFormat::Txt => Ok(text::lines(uri, reader, batch_rows)),
-        ListFormat::Csv => text::separated(reader, b',', batch_rows).map(|(s, b)| (s, wrap(b, content.clone()))).map_err(content),
-        ListFormat::Tsv => text::separated(reader, b'\t', batch_rows).map(|(s, b)| (s, wrap(b, content.clone()))).map_err(content),
+        ListFormat::Csv => {
+            text::separated(reader, b',', text_columns, batch_rows).map(|(s, b)| (s, wrap(b, content.clone()))).map_err(content)
+        }
+        ListFormat::Tsv => {
+            text::separated(reader, b'\t', text_columns, batch_rows).map(|(s, b)| (s, wrap(b, content.clone()))).map_err(content)
+        }
         ListFormat::Jsonl => text::json_lines(reader, batch_rows).map(|(s, b)| (s, wrap(b, content.clone()))).map_err(content),
         ListFormat::Json => {
             let lines = text::json_document(uri, reader)?;

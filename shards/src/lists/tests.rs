@@ -17,7 +17,7 @@ fn gz(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn urls(uri: &str, url: &str) -> Vec<String> {
-    let (_, batches) = open(uri, None, 2).unwrap();
+    let (_, batches) = open(uri, None, &[], 2).unwrap();
     batches
         .flat_map(|batch| {
             let batch = batch.unwrap();
@@ -52,7 +52,7 @@ fn every_format_gives_the_same_urls() {
 fn a_missing_column_names_the_nearest() {
     let dir = tempfile::tempdir().unwrap();
     let file = write(&dir, "a.csv", b"URL,TEXT\nhttp://a.test/,x\n");
-    let (schema, _) = open(&file, None, 10).unwrap();
+    let (schema, _) = open(&file, None, &[], 10).unwrap();
     let choice = ColumnChoice { url: "url".into(), caption: None, additional: Some(vec![]) };
     let error = Columns::resolve(&file, &schema, &choice, "text").unwrap_err().to_string();
     assert!(error.ends_with("has no column `url`; it has `URL`, `TEXT`; did you mean `URL`?"), "{error}");
@@ -62,7 +62,7 @@ fn a_missing_column_names_the_nearest() {
 fn a_bad_row_is_named_with_its_line() {
     let dir = tempfile::tempdir().unwrap();
     let file = write(&dir, "a.csv", b"url,n\nhttp://a.test/,1\nhttp://b.test/,1,2,3\n");
-    let result: Result<Vec<_>, _> = match open(&file, None, 10) {
+    let result: Result<Vec<_>, _> = match open(&file, None, &[], 10) {
         Ok((_, batches)) => batches.collect(),
         Err(e) => Err(e),
     };
@@ -74,6 +74,27 @@ fn a_bad_row_is_named_with_its_line() {
 fn an_unknown_ending_asks_for_the_format() {
     let dir = tempfile::tempdir().unwrap();
     let file = write(&dir, "a.xyz", b"http://a.test/\n");
-    assert!(matches!(open(&file, None, 10), Err(ListError::UnknownFormat(_))));
-    assert!(open(&file, Some(ListFormat::Txt), 10).is_ok());
+    assert!(matches!(open(&file, None, &[], 10), Err(ListError::UnknownFormat(_))));
+    assert!(open(&file, Some(ListFormat::Txt), &[], 10).is_ok());
+}
+
+#[test]
+fn captions_that_look_like_numbers_stay_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(&dir, "a.csv", b"url,caption\nhttp://a.test/,007\nhttp://b.test/,1.50\n");
+    let (_, batches) = open(&file, None, &["url", "caption"], 10).unwrap();
+    let batch = batches.map(Result::unwrap).next().unwrap();
+    let captions = batch.column_by_name("caption").unwrap().as_string::<i32>();
+    assert_eq!((captions.value(0), captions.value(1)), ("007", "1.50"));
+}
+
+#[test]
+fn a_column_whose_name_is_taken_is_kept_under_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(&dir, "a.csv", b"url,caption,text,key\nhttp://a.test/,new,old,7\n");
+    let (schema, _) = open(&file, None, &[], 10).unwrap();
+    let choice = ColumnChoice { url: "url".into(), caption: Some("caption".into()), additional: None };
+    let columns = Columns::resolve(&file, &schema, &choice, "text").unwrap();
+    let names: Vec<String> = columns.fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["source_text", "source_key", "text", "url"]);
 }

@@ -86,12 +86,16 @@ fn peek(mut reader: Box<dyn BufRead + Send>) -> std::io::Result<(Vec<u8>, Whole)
 pub(super) fn separated(
     reader: Box<dyn BufRead + Send>,
     delimiter: u8,
+    text_columns: &[&str],
     batch_rows: usize,
 ) -> Result<(SchemaRef, ArrowBatches), ArrowError> {
     let (head, reader) = peek(reader)?;
     let format = Format::default().with_header(true).with_delimiter(delimiter);
     let (schema, _) = format.infer_schema(Cursor::new(head), None)?;
-    let schema = Arc::new(schema);
+    let as_text = |field: &Arc<Field>| text_columns.contains(&field.name().as_str());
+    let text = |field: &Arc<Field>| Arc::new(Field::new(field.name(), DataType::Utf8, true));
+    let fields: Vec<_> = schema.fields().iter().map(|field| if as_text(field) { text(field) } else { Arc::clone(field) }).collect();
+    let schema = Arc::new(Schema::new(fields));
     let reader =
         arrow::csv::ReaderBuilder::new(Arc::clone(&schema)).with_format(format).with_batch_size(batch_rows).build_buffered(reader)?;
     Ok((schema, Box::new(reader)))

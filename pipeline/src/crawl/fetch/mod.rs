@@ -64,7 +64,7 @@ pub use config::{FetchConfig, FetchError, PolitenessKey, UnitBudget};
 pub use memory::MemoryPermit;
 pub use metrics::MetricsSnapshot;
 pub use optout::page_optout;
-pub use outcome::{CODES, FetchDone, FetchFailure, FetchItem, FetchOutcome, Fetched, OptOut};
+pub use outcome::{CODES, FetchDone, FetchFailure, FetchItem, FetchOutcome, Fetched, OptOut, is_transient};
 
 use adaptive::Adaptive;
 use body::Limits;

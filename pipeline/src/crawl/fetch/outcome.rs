@@ -139,6 +139,18 @@ pub const CODES: &[(&str, bool)] = &[
     ("unsupported_encoding", false),
 ];
 
+/// Whether another try may go better, by the code alone: codes of [`CODES`], statuses, and `deferred_too_long`.
+pub fn is_transient(code: &str) -> bool {
+    if let Some(status) = code.strip_prefix("http_").and_then(|digits| digits.parse::<u16>().ok()) {
+        return transient_status(status);
+    }
+    code == "deferred_too_long" || CODES.iter().any(|&(known, transient)| known == code && transient)
+}
+
+fn transient_status(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429) || (status >= 500 && !matches!(status, 501 | 505))
+}
+
 impl FetchFailure {
     /// A failure whose transience is that of its code in [`CODES`].
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
@@ -148,7 +160,7 @@ impl FetchFailure {
 
     /// The failure for a status that is not a success.
     pub(crate) fn status(status: u16) -> Self {
-        let transient = matches!(status, 408 | 425 | 429) || (status >= 500 && !matches!(status, 501 | 505));
+        let transient = transient_status(status);
         Self { code: status_code(status), message: format!("the server answered {status}"), transient }
     }
 }

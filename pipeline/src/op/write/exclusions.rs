@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray};
-use arrow::compute::{filter_record_batch, is_null, not};
+use arrow::array::{Array, ArrayRef, BooleanArray, new_null_array};
+use arrow::compute::{cast, filter_record_batch, is_null, not};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
@@ -14,7 +14,7 @@ use trommel_shards::storage::Storage;
 use trommel_shards::table::{ROW_GROUP_ROWS, TableWriter};
 
 use crate::op::env::external;
-use crate::op::rows::{column, strings};
+use crate::op::rows::strings;
 
 /// Schema of the exclusion table.
 ///
@@ -28,6 +28,15 @@ use crate::op::rows::{column, strings};
 pub fn exclusion_schema() -> SchemaRef {
     let utf8 = |name: &str| Field::new(name, DataType::Utf8, true);
     Arc::new(Schema::new(vec![utf8(UID), utf8(URL), utf8("stage"), utf8("reason"), utf8("value")]))
+}
+
+/// A column as text. A layout without a public `uid` has it as `_uid`.
+fn text_column(batch: &RecordBatch, name: &str) -> Result<ArrayRef> {
+    let found = batch.column_by_name(name).or_else(|| if name == UID { batch.column_by_name("_uid") } else { None });
+    match found {
+        Some(column) => Ok(cast(column, &DataType::Utf8)?),
+        None => Ok(new_null_array(&DataType::Utf8, batch.num_rows())),
+    }
 }
 
 /// Collects the excluded rows of one unit. A unit that loses nothing gets no file.
@@ -54,7 +63,7 @@ impl Exclusions {
             counts.lose(stage.value(row), if reason.is_valid(row) { reason.value(row) } else { "" });
         }
         let columns: Vec<ArrayRef> =
-            [UID, URL, EXCLUDED, REASON, VALUE].iter().map(|name| column(&gone, name).map(Arc::clone)).collect::<Result<_>>()?;
+            [UID, URL, EXCLUDED, REASON, VALUE].iter().map(|name| text_column(&gone, name)).collect::<Result<_>>()?;
         let rows = RecordBatch::try_new(exclusion_schema(), columns)?;
         let writer = match &mut self.writer {
             Some(writer) => writer,

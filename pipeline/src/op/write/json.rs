@@ -39,7 +39,7 @@ fn value(array: &ArrayRef, row: usize) -> Value {
 }
 
 /// As img2dataset writes it: `json.dumps(meta, indent=4)`, every character beyond ASCII escaped.
-pub(super) fn python_indented(value: &Value) -> Vec<u8> {
+pub(crate) fn python_indented(value: &Value) -> Vec<u8> {
     use serde::Serialize;
     let mut text = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut text, serde_json::ser::PrettyFormatter::with_indent(b"    "));

@@ -6,6 +6,7 @@
 
 mod exclusions;
 mod json;
+mod row_list;
 mod shards;
 mod table;
 
@@ -27,6 +28,8 @@ use super::env::{Env, external};
 use super::rows::{UnitRows, strings};
 use exclusions::Exclusions;
 pub use exclusions::exclusion_schema;
+pub(crate) use json::python_indented;
+pub use row_list::{RowEntry, read_row_list, write_row_list};
 use shards::ShardSink;
 pub use shards::{OutputFormat, ShardSpec};
 use table::TableSink;
@@ -252,6 +255,7 @@ impl OpenUnit {
                     Some(folder) => storage.get(&format!("{folder}/{}.parquet", self.name)).await.map_err(external)?,
                     None => None,
                 };
+                let list = list.map(|list| crate::ledger::short_hash(&list));
                 crate::ledger::upstream_identity(marker.as_ref(), list.as_deref())
             }
         };

@@ -10,15 +10,17 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result};
 use serde::{Deserialize, Serialize};
-use trommel_shards::columns::{ERROR_CODE, IMAGE, is_system};
+use trommel_shards::columns::{ERROR_CODE, IMAGE, ROW, is_system};
 use trommel_shards::marker::{Counts, Output};
 use trommel_shards::storage::{ObjectWriter, Storage};
 use trommel_shards::table::{ROW_GROUP_ROWS, TableWriter};
 use trommel_shards::tar::TarWriter;
 
 use super::json;
+use crate::crawl::fetch::is_transient;
 use crate::op::env::{Env, external};
-use crate::op::rows::{column, strings};
+use crate::op::rows::{column, integers, strings};
+use crate::op::write::row_list::RowList;
 
 /// Bytes of a tar that are gathered before they are handed to storage.
 const FLUSH_BYTES: usize = 1 << 20;
@@ -56,8 +58,8 @@ pub struct ShardSpec {
     pub fetch_stage: String,
     /// Folder for rows that are put off, relative to the job's output.
     pub deferred_folder: String,
-    /// Columns of the pass's input: what a deferred row is put back with.
-    pub input_columns: Vec<String>,
+    /// Folder for the list of rows that failed for a passing reason, relative to the job's output.
+    pub failed_folder: String,
 }
 
 impl ShardSpec {
@@ -83,8 +85,8 @@ pub(super) struct ShardSink {
     rows: usize,
     tar: Option<(TarWriter, ObjectWriter)>,
     table: Option<TableWriter>,
-    deferred_name: String,
-    deferred: Option<TableWriter>,
+    deferred: RowList,
+    failed: RowList,
     files: BTreeMap<String, Output>,
     statuses: BTreeMap<String, u64>,
     messages: BTreeMap<String, u64>,
@@ -113,8 +115,8 @@ impl ShardSink {
             rows: 0,
             tar,
             table,
-            deferred_name: format!("{}/{shard}.parquet", spec.deferred_folder),
-            deferred: None,
+            deferred: RowList::new(format!("{}/{shard}.parquet", spec.deferred_folder)),
+            failed: RowList::new(format!("{}/{shard}.parquet", spec.failed_folder)),
             files: BTreeMap::new(),
             statuses: BTreeMap::new(),
             messages: BTreeMap::new(),
@@ -124,7 +126,8 @@ impl ShardSink {
 
     /// Writes kept rows: books failures, sets deferred rows aside.
     pub(super) async fn write(&mut self, batch: &RecordBatch, counts: &mut Counts, env: &Env) -> Result<()> {
-        let Some(status) = batch.column_by_name("status") else {
+        // Without fetching a column `status` is the input's own affair.
+        let Some(status) = batch.column_by_name("status").filter(|_| !self.spec.fetch_stage.is_empty()) else {
             counts.kept += batch.num_rows() as u64;
             return self.write_rows(batch, None).await;
         };
@@ -133,12 +136,17 @@ impl ShardSink {
         let put_off = deferred.true_count();
         if put_off > 0 {
             counts.deferred += put_off as u64;
-            self.defer(&filter_record_batch(batch, &deferred)?).await?;
+            let rows = filter_record_batch(batch, &deferred)?;
+            let numbers = integers(&rows, ROW)?;
+            for row in 0..rows.num_rows() {
+                self.deferred.push(&self.shard, numbers.value(row), "", "deferred", "");
+            }
         }
         let now = if put_off > 0 { filter_record_batch(batch, &arrow::compute::not(&deferred)?)? } else { batch.clone() };
         let status = strings(&now, "status")?.clone();
         let code = strings(&now, ERROR_CODE)?;
         let message = strings(&now, "error_message")?;
+        let numbers = integers(&now, ROW)?;
         for row in 0..now.num_rows() {
             *self.statuses.entry(status.value(row).to_owned()).or_default() += 1;
             if status.value(row) == "success" {
@@ -148,6 +156,11 @@ impl ShardSink {
                 counts.lose(&self.spec.fetch_stage, code.value(row));
                 *self.messages.entry(if message.is_valid(row) { message.value(row) } else { code.value(row) }.to_owned()).or_default() += 1;
                 env.services.progress.failed(code.value(row));
+                if is_transient(code.value(row)) {
+                    let key = self.key(self.rows + row);
+                    let said = if message.is_valid(row) { message.value(row) } else { code.value(row) };
+                    self.failed.push(&self.shard, numbers.value(row), &key, code.value(row), said);
+                }
             }
         }
         self.write_rows(&now, Some(&status)).await
@@ -222,24 +235,15 @@ impl ShardSink {
         Ok(())
     }
 
-    async fn defer(&mut self, rows: &RecordBatch) -> Result<()> {
-        let indices = self.spec.input_columns.iter().map(|name| rows.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        let rows = rows.project(&indices)?;
-        let table = match &mut self.deferred {
-            Some(table) => table,
-            None => self
-                .deferred
-                .insert(TableWriter::create(&self.storage, &self.deferred_name, rows.schema(), ROW_GROUP_ROWS).await.map_err(external)?),
-        };
-        table.write(&rows).await.map_err(external)
-    }
-
     /// Keys of the next rows: the shard's number, then the row's.
     fn keys(&mut self, count: usize) -> StringArray {
-        let width = self.spec.row_digits();
         let first = self.rows;
         self.rows += count;
-        StringArray::from_iter_values((first..first + count).map(|row| format!("{}{row:0width$}", self.shard)))
+        StringArray::from_iter_values((first..first + count).map(|row| self.key(row)))
+    }
+
+    fn key(&self, row: usize) -> String {
+        format!("{}{row:0width$}", self.shard, width = self.spec.row_digits())
     }
 
     fn final_rows(&self, batch: &RecordBatch, keys: &StringArray) -> Result<RecordBatch> {
@@ -271,9 +275,8 @@ impl ShardSink {
             crate::failpoint::reach("between-tar-and-parquet");
             outputs.insert(format!("{}.parquet", self.shard), table.finish().await.map_err(external)?.into());
         }
-        if let Some(deferred) = self.deferred {
-            outputs.insert(self.deferred_name, deferred.finish().await.map_err(external)?.into());
-        }
+        self.deferred.finish(&self.storage, outputs).await.map_err(external)?;
+        self.failed.finish(&self.storage, outputs).await.map_err(external)?;
         outputs.extend(self.files);
         let count = |name: &str| self.statuses.get(name).copied().unwrap_or(0);
         let mut stats = serde_json::json!({
