@@ -147,6 +147,8 @@ def exif(bench):
             continue
         a, b = (json.loads(rows[url]["exif"] or "{}") for rows in (mine, peers))
         bench.verdict.equal(f"exif tags of {short(url)}", sorted(a), sorted(b))
+        if a == b:
+            bench.verdict.equal(f"exif as text of {short(url)}", mine[url]["exif"], peers[url]["exif"])
         for tag in sorted(set(a) & set(b)):
             tags += 1
             if b[tag] not in ("", "[0, 0, 0, 0]"):
@@ -203,7 +205,7 @@ def layout(bench):
     """Files, keys, columns and their types, JSON members, statistics."""
     count = 25
     urls = [bench.servers.add(f"/layout/{n}.jpg", Answer(pictures.jpeg(n), 404 if n % 6 == 5 else 200), host=n) for n in range(count)]
-    captions = [None if n % 5 == 4 else f"eine Straße, “{n}” \U0001f389\n/\\" for n in range(count)]
+    captions = [None if n % 5 == 4 else f"eine Straße, “{n}” \U0001f389\x7f\n/\\" for n in range(count)]
     columns = {"sim": [n / 3 for n in range(count)], "uid": [f"{n:032x}" for n in range(count)], "rank": list(range(count)), "caption": captions}
     urls_file = bench.list("layout", urls, **columns)
     common = {"caption_col": "caption", "number_sample_per_shard": 10}

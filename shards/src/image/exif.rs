@@ -2,6 +2,10 @@
 //! writes (exifread's names, `{directory} {tag}`), without maker notes, thumbnails, XMP and user
 //! comments.
 
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Map, Value};
 
 use super::exif_tags::{GPS, INTEROP, MAIN, Show, Tag, find};
@@ -47,8 +51,38 @@ pub(crate) fn to_json(block: Option<&[u8]>, keep_location: bool) -> String {
     if let Some(ifd) = reader.exif_ifd {
         reader.directory(ifd, "EXIF", MAIN, 0);
     }
-    // Keys and values are strings: this cannot fail.
-    serde_json::to_string(&reader.tags).unwrap_or_else(|_| "{}".to_owned())
+    let mut text = Vec::new();
+    match reader.tags.serialize(&mut Serializer::with_formatter(&mut text, Python)) {
+        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+        // Keys and values are strings: this cannot be.
+        Err(_) => "{}".to_owned(),
+    }
+}
+
+/// As Python's `json.dumps` writes it, so that the column holds img2dataset's text: blanks after `,` and `:`, ASCII only.
+struct Python;
+
+impl Formatter for Python {
+    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        for character in fragment.chars() {
+            if (' '..='~').contains(&character) {
+                writer.write_all(&[character as u8])?;
+            } else {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Reader<'a> {
@@ -220,9 +254,18 @@ mod tests {
         let block = block();
         assert_eq!(
             to_json(Some(&block), false),
-            r#"{"Image Make":"Cam","Image Orientation":"Rotated 90 CW","Image ExifOffset":"62","EXIF ExposureTime":"1/60"}"#
+            r#"{"Image Make": "Cam", "Image Orientation": "Rotated 90 CW", "Image ExifOffset": "62", "EXIF ExposureTime": "1/60"}"#
         );
-        assert!(to_json(Some(&block), true).contains(r#""GPS GPSLatitudeRef":"N""#));
+        assert!(to_json(Some(&block), true).contains(r#""GPS GPSLatitudeRef": "N""#));
+    }
+
+    #[test]
+    fn the_text_is_that_of_pythons_json_dumps() {
+        // python3 -c 'import json; print(json.dumps({"a": "é\U0001f389\"\n\x7f", "b": ""}))'
+        let mut text = Vec::new();
+        let value = serde_json::json!({ "a": "é\u{1f389}\"\n\u{7f}", "b": "" });
+        value.serialize(&mut Serializer::with_formatter(&mut text, Python)).unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), "{\"a\": \"\\u00e9\\ud83c\\udf89\\\"\\n\\u007f\", \"b\": \"\"}");
     }
 
     #[test]
