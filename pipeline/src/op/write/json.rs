@@ -48,7 +48,7 @@ pub(crate) fn python_indented(value: &Value) -> Vec<u8> {
     }
     let mut ascii = String::with_capacity(text.len());
     for character in String::from_utf8_lossy(&text).chars() {
-        if character.is_ascii() {
+        if character.is_ascii() && character != '\u{7f}' {
             ascii.push(character);
         } else {
             let mut units = [0; 2];
