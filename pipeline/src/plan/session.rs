@@ -40,6 +40,9 @@ pub fn session(settings: &SessionSettings, services: Arc<Services>) -> Result<Se
         .with_collect_statistics(false)
         .with_extension(Arc::clone(&services));
     let options = config.options_mut();
+    // Partition i is unit i: with stealing, one partition takes the others' files, units are cut short together, and a
+    // failure is booked under another unit's name.
+    options.execution.enable_file_stream_work_stealing = false;
     // Plain strings everywhere: views do not travel well over IPC, and the operations ask for one type.
     options.execution.parquet.schema_force_view_types = false;
     options.execution.spill_compression = datafusion::config::SpillCompression::Lz4Frame;
