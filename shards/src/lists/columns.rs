@@ -48,7 +48,10 @@ impl Columns {
         let find = |column: &str| {
             schema.field_with_name(column).map_err(|_| {
                 let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-                let near = names.iter().find(|name| name.eq_ignore_ascii_case(column) || name.contains(column) || column.contains(**name));
+                let near = names.iter().find(|name| name.contains(column) || column.contains(**name)).or_else(|| {
+                    let distance = |name: &&&str| strsim::damerau_levenshtein(&name.to_lowercase(), &column.to_lowercase());
+                    names.iter().min_by_key(distance).filter(|name| distance(name) <= 1 + name.len().max(column.len()) / 4)
+                });
                 ListError::NoColumn {
                     file: file.to_owned(),
                     column: column.to_owned(),
