@@ -13,8 +13,9 @@ quickstart: build
 build: setup
 	$(CARGO) build --release --workspace
 
-# One profile for everything: the tests build on what the quickstart built.
-test: setup
+# One profile for everything: the tests build on what the quickstart built. The end-to-end tests call the program itself,
+# which `cargo test` alone does not build.
+test: build
 	$(CARGO) test --release --workspace
 
 bench: setup
