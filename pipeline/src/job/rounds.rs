@@ -64,9 +64,8 @@ pub(super) async fn put_back_failed(storage: &Storage, pass: &str, spec: &ShardS
         marker.outputs.extend(write_row_list(storage, &name, &unit, &again).await?);
         let keys: HashSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
         let table = format!("{unit}.parquet");
-        if marker.outputs.contains_key(&table) {
-            let rewritten = without(storage, &table, &keys).await?;
-            marker.outputs.insert(table, rewritten);
+        if let Some(output) = marker.outputs.get_mut(&table) {
+            *output = without(storage, &table, &keys).await?;
         }
         let stats = format!("{unit}_stats.json");
         if let Some(output) = less(storage, &stats, &entries).await? {
