@@ -36,8 +36,17 @@ print(done / (time.process_time() - start))
 fn main() {
     let peer = std::env::var("TROMMEL_PEER_PYTHON").ok();
     println!("{:<8} {:<12} {:>6} {:>12} {:>12} {:>12}", "source", "mode", "KiB", "images/s", "decode only", "img2dataset");
-    for (width, height) in [(640, 480), (1024, 768), (2048, 1536)] {
-        let files: Vec<Vec<u8>> = (0..PICTURES).map(|seed| photo(width, height, seed)).collect();
+    // A folder of pictures, one after the other, instead of generated ones: to hold another program's figures against.
+    let given: Vec<_> = std::env::var("BENCH_PICTURES").iter().flat_map(|folders| folders.split(',').map(str::to_owned)).collect();
+    let sources: Vec<(String, Vec<Vec<u8>>)> = if given.is_empty() {
+        let generate =
+            |(width, height): (usize, usize)| (width.to_string(), (0..PICTURES).map(|seed| photo(width, height, seed)).collect());
+        [(640, 480), (1024, 768), (2048, 1536)].into_iter().map(generate).collect()
+    } else {
+        let read = |folder: &String| std::fs::read_dir(folder).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+        given.iter().map(|folder| (folder.rsplit('/').next().unwrap_or_default().to_owned(), read(folder))).collect()
+    };
+    for (width, files) in sources {
         let mean = files.iter().map(Vec::len).sum::<usize>() / files.len() / 1024;
         let folder = tempfile::tempdir().unwrap();
         for (index, file) in files.iter().enumerate() {

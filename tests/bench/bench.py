@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 BINARY, DEPS = sys.argv[1], sys.argv[2]
 PEER = os.environ.get("TROMMEL_PEER_PYTHON", "")
@@ -74,7 +75,7 @@ SERVER = None
 def serve(urls):
     global SERVER
     folder = os.path.join(ROOT, "web")
-    SERVER = subprocess.Popen([BINARY, "miniweb", "--pages", "64", "--hostile", "0", "--slow", "0", "--refusing", "0", "--wats", "0",
+    SERVER = subprocess.Popen([BINARY, "miniweb", "--pages", "64", "--hostile", "0", "--slow", "0", "--wats", "0",
                                "--bench-urls", str(urls), "--write", folder], stdout=subprocess.PIPE, text=True)
     SERVER.stdout.readline()
     return folder
@@ -97,7 +98,7 @@ def peer_fetch(source, side, count):
         for number, line in enumerate(lines):
             if number > count:
                 break
-            target.write(re.sub(r"http://[^/:]+:", "http://127.0.0.1:", line))
+            target.write(line)
     script = os.path.join(ROOT, "peer.py")
     with open(script, "w") as target:
         target.write(f"""
@@ -108,31 +109,81 @@ if __name__ == "__main__":
     download(url_list={small!r}, input_format="tsv", url_col="url", caption_col="caption", output_folder={out!r}, output_format="webdataset",
              image_size=256, processes_count=2, thread_count=64, number_sample_per_shard={max(count // 4, 1)}, disallowed_header_directives=[])
 """)
-    wall, _, _, _ = measure([PEER, script])
+    # Its workers are processes of their own: names are resolved in each by this module, which Python loads first.
+    with open(os.path.join(ROOT, "sitecustomize.py"), "w") as target:
+        target.write("""
+import socket
+real = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *rest, **more: real("127.0.0.1" if str(host).endswith(".miniweb.test") else host, *rest, **more)
+""")
+    os.environ["PYTHONPATH"] = ROOT
+    try:
+        wall, _, _, _ = measure([PEER, script])
+    finally:
+        del os.environ["PYTHONPATH"]
     return images(out) / wall
 
 
 def fetch():
     count = int(os.environ.get("BENCH_IMAGES", "12000"))
     folder = serve(count)
-    rows = []
+    rows, folders = [], []
     try:
         for side in (640, 1024):
             source = os.path.join(folder, f"bench{side}.tsv")
             out = os.path.join(ROOT, f"ours-{side}")
             command = [BINARY, "fetch", source, "-o", out, "--caption-col", "caption", "--image-size", "256", "-q"] + NET
-            wall, cpu, rss, _ = measure(command)
-            ours = images(out) / wall
-            peer = peer_fetch(source, side, count // 4) if PEER else None
-            rows.append((side, ours, peer, images(out) / cpu, rss))
+            best = [0, 0, 0, 0]
+            # Ours and the peer take turns; the machine is noisy, so the best round of each counts.
+            for _ in range(int(os.environ.get("BENCH_ROUNDS", "3"))):
+                shutil.rmtree(out, ignore_errors=True)
+                wall, cpu, rss, _ = measure(command)
+                peer = peer_fetch(source, side, count // 4) if PEER else 0
+                best = [max(pair) for pair in zip(best, [images(out) / wall, peer, images(out) / cpu, rss])]
+            rows.append((side, *best))
+            folders.append(download(source, side))
     finally:
         SERVER.terminate()
-    say("\n### Fetch: loopback server on the same two cores, to 256 px (border), images per second\n")
-    say("| px | ours | img2dataset | ratio | ours per CPU second (its own) | peak RSS MiB |\n|---|---|---|---|---|---|")
+    limits = limit(folders)
+    say("\n### Fetch: loopback server on the same two cores, to 256 px (border), images per second, best round of each\n")
+    say("Wall rates share the two cores with the server. The share of the limit is per CPU second of the program itself, against decode +")
+    say("resize + encode alone on the same pictures, both cores busy.\n")
+    say("| px | ours | img2dataset | ratio | ours per CPU second | limit per CPU second | share | peak RSS MiB |\n|---|---|---|---|---|---|---|---|")
     for side, ours, peer, per_cpu, rss in rows:
         against = f"{peer:.0f} | {ours / peer:.1f}" if peer else "not run | "
-        say(f"| {side} | {ours:.0f} | {against} | {per_cpu:.0f} | {rss:.0f} |")
-    own_program("image", "The limit of fetching: decode + resize + encode alone, one core")
+        most = limits.get(side)
+        share = f"{most:.0f} | {per_cpu / most:.0%}" if most else "not run | "
+        say(f"| {side} | {ours:.0f} | {against} | {per_cpu:.0f} | {share} | {rss:.0f} |")
+
+
+def download(source, side):
+    """Some of the pictures that are served, for measuring the limit on the very same bytes."""
+    folder = os.path.join(ROOT, str(side))
+    os.makedirs(folder)
+    for number, line in enumerate(open(source).readlines()[1:65]):
+        url = line.split("\t")[0]
+        host, rest = re.match(r"http://([^/]+)(/.*)", url).groups()
+        request = urllib.request.Request(f"http://127.0.0.1:{host.split(':')[1]}{rest}", headers={"Host": host})
+        with urllib.request.urlopen(request) as answer, open(os.path.join(folder, f"{number}.jpg"), "wb") as target:
+            target.write(answer.read())
+    return folder
+
+
+def limit(folders):
+    """Decode + resize + encode alone on the same pictures, a process on each core at the same time: images per CPU second."""
+    program = bench_program("image")
+    if not program:
+        say("SKIPPED: the bench program `image` is not built")
+        return {}
+    own = {**os.environ, "BENCH_PICTURES": ",".join(folders), "TROMMEL_PEER_PYTHON": ""}
+    running = [subprocess.Popen(["taskset", "-c", str(core), program], stdout=subprocess.PIPE, text=True, env=own) for core in range(2)]
+    found = {}
+    for process in running:
+        for line in process.communicate()[0].splitlines():
+            words = line.split()
+            if len(words) > 3 and words[1] == "border":
+                found.setdefault(int(words[0]), []).append(float(words[3]))
+    return {side: sum(rates) / len(rates) for side, rates in found.items()}
 
 
 def table(path, rows, duplicates):
