@@ -138,7 +138,7 @@ def fetch():
             for _ in range(int(os.environ.get("BENCH_ROUNDS", "3"))):
                 shutil.rmtree(out, ignore_errors=True)
                 wall, cpu, rss, _ = measure(command)
-                peer = peer_fetch(source, side, count // 4) if PEER else 0
+                peer = peer_fetch(source, side, count) if PEER else 0
                 best = [max(pair) for pair in zip(best, [images(out) / wall, peer, images(out) / cpu, rss])]
             rows.append((side, *best))
             folders.append(download(source, side))
