@@ -8,14 +8,14 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
-use futures::StreamExt;
 use serde::{Deserialize, Serialize};
-use trommel_shards::columns::{UNIT, candidate_schema, system_fields};
+use trommel_shards::columns::{candidate_schema, system_fields};
 use trommel_shards::digest::HashKind;
 use trommel_shards::source::Input;
 
 use super::env::{Env, Out, external};
-use super::rows::{control_row, fresh_system_columns, strings};
+use super::files::read_files;
+use super::rows::{control_row, fresh_system_columns};
 use crate::crawl::archive::open_wacz;
 use crate::crawl::extract::{
     Candidate, CandidateKind, CandidateSink, Compat, ExtractError, ExtractOptions, ExtractStats, SkipReason, Types, extract_archive,
@@ -72,22 +72,9 @@ impl Extract {
         Ok(Arc::new(Schema::new(fields)))
     }
 
-    pub(super) fn run(&self, mut input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {
-        let op = self.clone();
-        let inner = env.clone();
-        Ok(env.stream(move |out| async move {
-            while let Some(batch) = input.next().await {
-                let batch = batch?;
-                let (units, paths, identities) = (strings(&batch, UNIT)?, strings(&batch, "path")?, strings(&batch, "input")?);
-                for row in 0..batch.num_rows() {
-                    let (unit, path, identity) =
-                        (units.value(row).to_owned(), paths.value(row).to_owned(), identities.value(row).to_owned());
-                    let (op, schema, out) = (op.clone(), Arc::clone(&inner.schema), out.clone());
-                    tokio::task::spawn_blocking(move || op.read_file(schema, &unit, &path, &identity, out)).await.map_err(external)??;
-                }
-            }
-            Ok(())
-        }))
+    pub(super) fn run(&self, input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {
+        let (op, schema) = (self.clone(), Arc::clone(&env.schema));
+        Ok(read_files(input, &env, move |file, out| op.read_file(Arc::clone(&schema), &file.unit, &file.path, &file.identity, out.clone())))
     }
 
     fn read_file(&self, schema: SchemaRef, unit: &str, path: &str, identity: &str, out: Out) -> Result<()> {

@@ -9,6 +9,7 @@ mod drops;
 mod env;
 mod extract;
 mod fetch;
+mod files;
 mod language;
 mod only;
 mod pack;

@@ -7,13 +7,13 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
-use futures::StreamExt;
 use serde::{Deserialize, Serialize};
-use trommel_shards::columns::{UID, UNIT, system_fields};
+use trommel_shards::columns::{UID, system_fields};
 use trommel_shards::lists::{self, ColumnChoice, Columns, ListFormat};
 
 use super::env::{Env, Out, external};
-use super::rows::{control_row, fresh_system_columns, strings};
+use super::files::read_files;
+use super::rows::{control_row, fresh_system_columns};
 
 /// Rows in a batch.
 const BATCH_ROWS: usize = 8192;
@@ -78,22 +78,9 @@ impl ReadList {
         Ok(Arc::new(Schema::new(fields)))
     }
 
-    pub(super) fn run(&self, mut input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {
-        let op = self.clone();
-        let inner = env.clone();
-        Ok(env.stream(move |out| async move {
-            while let Some(batch) = input.next().await {
-                let batch = batch?;
-                let (units, paths, identities) = (strings(&batch, UNIT)?, strings(&batch, "path")?, strings(&batch, "input")?);
-                for row in 0..batch.num_rows() {
-                    let (unit, path, identity) =
-                        (units.value(row).to_owned(), paths.value(row).to_owned(), identities.value(row).to_owned());
-                    let (op, env, out) = (op.clone(), inner.clone(), out.clone());
-                    tokio::task::spawn_blocking(move || op.read_file(&env, &unit, &path, &identity, &out)).await.map_err(external)??;
-                }
-            }
-            Ok(())
-        }))
+    pub(super) fn run(&self, input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {
+        let (op, inner) = (self.clone(), env.clone());
+        Ok(read_files(input, &env, move |file, out| op.read_file(&inner, &file.unit, &file.path, &file.identity, out)))
     }
 
     fn read_file(&self, env: &Env, unit: &str, path: &str, identity: &str, out: &Out) -> Result<()> {
