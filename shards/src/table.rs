@@ -15,6 +15,10 @@ use thiserror::Error;
 
 use crate::storage::{ObjectWriter, Storage, StorageError, Written};
 
+mod reader;
+
+pub use reader::TableReader;
+
 /// Rows in a row group: wide enough for column encodings to pay, small enough to be read a piece at a time.
 pub const ROW_GROUP_ROWS: usize = 65_536;
 
@@ -172,5 +176,13 @@ mod tests {
         assert_eq!(reader.metadata().num_row_groups(), 3);
         let rows: usize = reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum();
         assert_eq!(rows, 250);
+        let mut table = TableReader::open(&storage, "a.parquet").await.unwrap().unwrap();
+        let mut read = 0;
+        while let Some(batch) = table.next().await.unwrap() {
+            read += batch.num_rows();
+        }
+        assert_eq!(read, 250);
+        assert!(TableReader::open(&storage, "b.parquet").await.unwrap().is_none());
+        assert_eq!(storage.sha256("a.parquet").await.unwrap(), Some(written.sha256));
     }
 }

@@ -98,7 +98,9 @@ pub(super) async fn demo(common: &Common, args: DemoArgs) -> anyhow::Result<Exit
         say(&format!("the dataset  {dataset}"));
         say("\nlook at it:");
         say(&format!("  tar tf {dataset}/00000.tar | head"));
-        say(&format!("  trommel stats {dataset}"));
+        // As it was called: after the quickstart it is not on the path yet.
+        let program = std::env::args().next().unwrap_or_else(|| "trommel".to_owned());
+        say(&format!("  {program} stats {dataset}"));
         say(&format!("  python3 -c \"import webdataset as w; print(next(iter(w.WebDataset('{dataset}/00000.tar').decode())).keys())\""));
     }
     Ok(exit)

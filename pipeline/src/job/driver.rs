@@ -127,8 +127,19 @@ struct Upstream {
     markers: BTreeMap<String, Marker>,
     /// Columns of the tables.
     schema: Option<SchemaRef>,
-    /// A dedupe pass that has listed rows of these tables: stage and folder.
-    lists: Option<(String, String)>,
+    /// A dedupe pass that has listed rows of these tables.
+    lists: Option<Lists>,
+}
+
+/// What a dedupe pass leaves.
+#[derive(Debug, Clone)]
+struct Lists {
+    /// The stage, for the exclusion table.
+    stage: String,
+    /// The pass, whose marker holds the digests.
+    pass: String,
+    /// Where the lists are.
+    folder: String,
 }
 
 impl Upstream {
@@ -327,7 +338,7 @@ impl Here<'_> {
                 } else {
                     self.units.1 += 1;
                 }
-                Ok(Upstream { lists: Some((stage.clone(), folder)), ..upstream })
+                Ok(Upstream { lists: Some(Lists { stage: stage.clone(), pass: pass.name.clone(), folder }), ..upstream })
             }
             PassKind::Table { shards } => {
                 let config = self.chain(&format!("table {stages:?} {shards:?}"));
@@ -336,13 +347,14 @@ impl Here<'_> {
                     upstream.markers.keys().map(|unit| (unit.clone(), upstream.identity(unit, &lists))).collect();
                 let pending = self.pending(&pass.name, &config, &identities).await?;
                 let mut ops = Vec::new();
-                if let Some((stage, folder)) = &upstream.lists {
-                    ops.push(Step::Op(Op::Drops(Drops { stage: stage.clone(), folder: folder.clone(), reason: "duplicate".into() })));
+                if let Some(lists) = &upstream.lists {
+                    let drops = Drops { stage: lists.stage.clone(), folder: lists.folder.clone(), reason: "duplicate".into() };
+                    ops.push(Step::Op(Op::Drops(drops)));
                 }
                 ops.extend(pass.before.iter().map(Step::Stage));
                 let input = InputIdentity::Upstream {
                     pass: upstream.pass.clone(),
-                    lists: upstream.lists.as_ref().map(|(_, folder)| folder.clone()),
+                    lists: upstream.lists.as_ref().map(|lists| lists.folder.clone()),
                 };
                 let write = Write { pass: pass.name.clone(), config, input, target: self.target(pass, shards.as_ref()) };
                 let folder = format!("_trommel/tables/{}", upstream.pass);
@@ -783,18 +795,13 @@ impl Here<'_> {
         funnel.pass(&counts, &self.job.stages);
     }
 
-    /// The lists of duplicates by unit, for identities.
+    /// The digests of the lists of duplicates by unit, for identities: from the marker of the pass that wrote them.
     async fn lists(&self, upstream: &Upstream) -> Result<BTreeMap<String, String>, JobError> {
-        let mut lists = BTreeMap::new();
-        if let Some((_, folder)) = &upstream.lists {
-            for entry in self.storage().list(folder).await? {
-                let unit = entry.name.rsplit('/').next().and_then(|name| name.strip_suffix(".parquet"));
-                if let (Some(unit), Some(bytes)) = (unit, self.storage().get(&entry.name).await?) {
-                    lists.insert(unit.to_owned(), short_hash(&bytes));
-                }
-            }
-        }
-        Ok(lists)
+        let Some(lists) = &upstream.lists else { return Ok(BTreeMap::new()) };
+        let marker = Marker::read(self.storage(), &lists.pass, "all").await?;
+        let outputs = marker.map(|marker| marker.outputs).unwrap_or_default();
+        let unit = |name: &str| Some(name.rsplit('/').next()?.strip_suffix(".parquet")?.to_owned());
+        Ok(outputs.into_iter().filter_map(|(name, output)| Some((unit(&name)?, output.sha256))).collect())
     }
 
     async fn global_identity(&self, upstream: &Upstream, against: &[String]) -> Result<String, JobError> {

@@ -1,22 +1,20 @@
 //! Marks the rows that a dedupe pass has listed.
 //!
-//! The list of a unit is one small parquet file; it is read once, when the unit's first row comes by. No join: image
-//! bytes and captions stay where they are.
-
-use std::collections::HashMap;
-use std::sync::Arc;
+//! The list of a unit is one parquet file, sorted by row as the unit's own table is: the two are read side by side, and
+//! neither is held. No join: image bytes and captions stay where they are.
 
 use arrow::array::Array;
-use datafusion::common::Result;
+use arrow::record_batch::RecordBatch;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
-use trommel_shards::columns::{ROW, UNIT, VALUE};
+use trommel_shards::columns::{CONTROL_ROW, ROW, UNIT, VALUE};
+use trommel_shards::storage::Storage;
+use trommel_shards::table::TableReader;
 
 use super::env::{Env, external};
 use super::rows::{exclude, integers, strings};
-use crate::services::Services;
 
 /// Applies the lists of one dedupe pass.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,22 +36,22 @@ impl Drops {
         let op = self.clone();
         let inner = env.clone();
         Ok(env.stream(move |out| async move {
-            let mut unit = String::new();
-            let mut list: HashMap<i64, String> = HashMap::new();
+            let mut list = List::default();
             while let Some(batch) = input.next().await {
                 let batch = batch?;
                 let units = strings(&batch, UNIT)?;
                 let rows = integers(&batch, ROW)?;
                 let mut verdicts = Vec::with_capacity(batch.num_rows());
+                let mut any = false;
                 for row in 0..batch.num_rows() {
-                    if units.value(row) != unit {
-                        units.value(row).clone_into(&mut unit);
-                        list = read_list(&inner.services, &op.folder, &unit).await?;
+                    if units.value(row) != list.unit {
+                        list = List::open(&inner.services.storage, &op.folder, units.value(row)).await?;
                     }
-                    verdicts.push(list.get(&rows.value(row)).map(|kept| (op.reason.as_str(), Some(kept.clone()))));
+                    let kept = if rows.value(row) == CONTROL_ROW { None } else { list.find(rows.value(row)).await? };
+                    any |= kept.is_some();
+                    verdicts.push(kept.map(|kept| (op.reason.as_str(), Some(kept))));
                 }
-                let marked =
-                    if list.is_empty() && verdicts.iter().all(Option::is_none) { batch } else { exclude(&batch, &op.stage, &verdicts)? };
+                let marked = if any { exclude(&batch, &op.stage, &verdicts)? } else { batch };
                 if out.send(Ok(marked)).await.is_err() {
                     break;
                 }
@@ -63,19 +61,48 @@ impl Drops {
     }
 }
 
-/// The rows of a unit that are duplicates, with the uid that was kept. A unit without a list has none.
-async fn read_list(services: &Arc<Services>, folder: &str, unit: &str) -> Result<HashMap<i64, String>> {
-    let mut list = HashMap::new();
-    let Some(bytes) = services.storage.get(&format!("{folder}/{unit}.parquet")).await.map_err(external)? else {
-        return Ok(list);
-    };
-    for batch in ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()? {
-        let batch = batch?;
-        let rows = integers(&batch, ROW)?;
-        let kept = strings(&batch, VALUE)?;
-        for row in 0..batch.num_rows() {
-            list.insert(rows.value(row), if kept.is_valid(row) { kept.value(row).to_owned() } else { String::new() });
+/// The list of one unit, read along with the unit's rows. A unit without a list has no duplicates.
+#[derive(Default)]
+struct List {
+    unit: String,
+    reader: Option<TableReader>,
+    /// The batch in hand, with the place in it.
+    batch: Option<(RecordBatch, usize)>,
+    /// The last row that was asked for.
+    asked: i64,
+}
+
+impl List {
+    async fn open(storage: &Storage, folder: &str, unit: &str) -> Result<Self> {
+        let reader = TableReader::open(storage, &format!("{folder}/{unit}.parquet")).await.map_err(external)?;
+        Ok(Self { unit: unit.to_owned(), reader, batch: None, asked: -1 })
+    }
+
+    /// The uid that was kept in a row's place, if the row is listed. Rows are asked for in their order in the unit, which
+    /// is the list's order too.
+    async fn find(&mut self, row: i64) -> Result<Option<String>> {
+        if row <= self.asked {
+            let message = format!("row {row} of unit `{}` came after row {}", self.unit, self.asked);
+            return Err(DataFusionError::Internal(message));
+        }
+        self.asked = row;
+        loop {
+            if let Some((batch, at)) = &mut self.batch {
+                let rows = integers(batch, ROW)?;
+                while *at < rows.len() && rows.value(*at) < row {
+                    *at += 1;
+                }
+                if *at < rows.len() {
+                    let kept = strings(batch, VALUE)?;
+                    let uid = || if kept.is_valid(*at) { kept.value(*at).to_owned() } else { String::new() };
+                    return Ok((rows.value(*at) == row).then(uid));
+                }
+            }
+            let Some(reader) = &mut self.reader else { return Ok(None) };
+            match reader.next().await.map_err(external)? {
+                Some(batch) => self.batch = Some((batch, 0)),
+                None => (self.reader, self.batch) = (None, None),
+            }
         }
     }
-    Ok(list)
 }

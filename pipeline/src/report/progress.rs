@@ -60,7 +60,9 @@ impl Progress {
         let (rows, lost) = (self.rows.load(Ordering::Relaxed), self.lost.load(Ordering::Relaxed));
         let (done, total) = (self.units_done.load(Ordering::Relaxed), self.units_total.load(Ordering::Relaxed));
         let seconds = started.elapsed().as_secs_f64();
-        let mut line = format!("{name}  {done}/{total} units  {rows} rows  {:.0}/s  {lost} lost", rows as f64 / seconds.max(1e-3));
+        // A pass that makes units does not know how many there will be.
+        let units = if total == 0 { format!("{done} units") } else { format!("{done}/{total} units") };
+        let mut line = format!("{name}  {units}  {rows} rows  {:.0}/s  {lost} lost", rows as f64 / seconds.max(1e-3));
         let failures = self.failures.lock();
         if !failures.is_empty() {
             let mut most: Vec<_> = failures.iter().collect();
@@ -68,9 +70,9 @@ impl Progress {
             let named: Vec<String> = most.iter().take(3).map(|(code, count)| format!("{code} {count}")).collect();
             line.push_str(&format!(" ({}{})", named.join(", "), if most.len() > 3 { ", …" } else { "" }));
         }
-        if done > 0 && done < total {
+        if (1..total).contains(&done) {
             line.push_str(&format!("  eta {}", human(seconds / done as f64 * (total - done) as f64)));
-        } else if done == total {
+        } else if done >= total {
             line.push_str(&format!("  in {}", human(seconds)));
         }
         line

@@ -19,6 +19,7 @@ use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use sha2::{Digest, Sha256};
 use url::Url;
 
 pub use error::StorageError;
@@ -160,6 +161,29 @@ impl Storage {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(e) => Err(StorageError::store(self.uri_of(name), e)),
         }
+    }
+
+    /// The store and the path of a name in it, for readers that fetch ranges.
+    pub(crate) fn object(&self, name: &str) -> (Arc<dyn ObjectStore>, Path) {
+        (Arc::clone(&self.store), self.path(name))
+    }
+
+    /// SHA-256 of an object as hexadecimal characters, read a piece at a time; `None` when there is none.
+    ///
+    /// # Errors
+    /// Whatever the store says, with the name.
+    pub async fn sha256(&self, name: &str) -> Result<Option<String>, StorageError> {
+        let fail = |e| StorageError::store(self.uri_of(name), e);
+        let mut pieces = match self.store.get(&self.path(name)).await {
+            Ok(result) => result.into_stream(),
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(e) => return Err(fail(e)),
+        };
+        let mut digest = Sha256::new();
+        while let Some(piece) = pieces.try_next().await.map_err(fail)? {
+            digest.update(&piece);
+        }
+        Ok(Some(writer::hex(&digest.finalize())))
     }
 
     /// Size of an object in bytes; `None` when there is none.

@@ -185,7 +185,7 @@ pub(super) fn sweep(root: &FsPath) -> Result<usize, StorageError> {
     Ok(removed)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

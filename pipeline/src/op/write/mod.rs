@@ -252,10 +252,9 @@ impl OpenUnit {
             InputIdentity::Upstream { pass, lists } => {
                 let marker = Marker::read(storage, pass, &self.name).await.map_err(external)?;
                 let list = match lists {
-                    Some(folder) => storage.get(&format!("{folder}/{}.parquet", self.name)).await.map_err(external)?,
+                    Some(folder) => storage.sha256(&format!("{folder}/{}.parquet", self.name)).await.map_err(external)?,
                     None => None,
                 };
-                let list = list.map(|list| crate::ledger::short_hash(&list));
                 crate::ledger::upstream_identity(marker.as_ref(), list.as_deref())
             }
         };
