@@ -88,6 +88,15 @@ impl Profiles {
         }
     }
 
+    /// What [`Self::convert`] would say of a picture with these channels, when it would leave it as it is.
+    pub(crate) fn neutral_use(&mut self, profile: &[u8], channels: u8) -> Option<IccUse> {
+        match self.transform(profile, channels) {
+            Transform::Unusable => Some(IccUse::Ignored),
+            Transform::Identity => Some(IccUse::Srgb),
+            Transform::Convert(_) => None,
+        }
+    }
+
     /// Whether a picture with these channels would be left as it is.
     pub(crate) fn is_neutral(&mut self, profile: &[u8], channels: u8) -> bool {
         !matches!(self.transform(profile, channels), Transform::Convert(_))

@@ -2,10 +2,11 @@
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
-use turbojpeg::{Compressor, Image, OutputBuf, PixelFormat, Subsamp};
+use turbojpeg::{Compressor, Image, OutputBuf, PixelFormat, Subsamp, YuvImage};
 
 use super::error::ImageError;
 use super::options::EncodeFormat;
+use super::planes::Canvas;
 use super::raster::Raster;
 
 /// Longest side that WebP can say.
@@ -48,22 +49,43 @@ impl Encoder {
         }
     }
 
+    /// Writes planes as the JPEG that [`Self::encode`] would make of the same picture in RGB.
+    pub(crate) fn encode_planes(&mut self, canvas: &Canvas, quality: u8) -> Result<Vec<u8>, ImageError> {
+        Self::check_size(EncodeFormat::Jpg, canvas.width, canvas.height)?;
+        self.jpeg_planes(canvas, quality).map_err(|e| ImageError::encode(e.to_string()))
+    }
+
+    fn jpeg_planes(&mut self, canvas: &Canvas, quality: u8) -> turbojpeg::Result<Vec<u8>> {
+        let (width, height) = (canvas.width as usize, canvas.height as usize);
+        let image = YuvImage { pixels: canvas.data.as_slice(), width, align: 1, height, subsamp: Subsamp::Sub2x2 };
+        self.start(quality, image.subsamp, width, height)?;
+        let mut output = OutputBuf::borrowed(&mut self.scratch);
+        self.jpeg.compress_yuv(image, &mut output)?;
+        Ok(output.to_vec())
+    }
+
     fn jpeg(&mut self, raster: &Raster, quality: u8) -> turbojpeg::Result<Vec<u8>> {
         let (format, subsamp) = match raster.channels {
             1 => (PixelFormat::GRAY, Subsamp::Gray),
             _ => (PixelFormat::RGB, Subsamp::Sub2x2),
         };
         let (width, height) = (raster.width as usize, raster.height as usize);
+        self.start(quality, subsamp, width, height)?;
+        let image = Image { pixels: raster.data.as_slice(), width, pitch: width * format.size(), height, format };
+        let mut output = OutputBuf::borrowed(&mut self.scratch);
+        self.jpeg.compress(image, &mut output)?;
+        Ok(output.to_vec())
+    }
+
+    /// Sets the options and makes room for the largest JPEG of that size.
+    fn start(&mut self, quality: u8, subsamp: Subsamp, width: usize, height: usize) -> turbojpeg::Result<()> {
         self.jpeg.set_quality(i32::from(quality))?;
         self.jpeg.set_subsamp(subsamp)?;
         let most = self.jpeg.buf_len(width, height)?;
         if self.scratch.len() < most {
             self.scratch.resize(most, 0);
         }
-        let image = Image { pixels: raster.data.as_slice(), width, pitch: width * format.size(), height, format };
-        let mut output = OutputBuf::borrowed(&mut self.scratch);
-        self.jpeg.compress(image, &mut output)?;
-        Ok(output.to_vec())
+        Ok(())
     }
 
     /// Gives back a buffer that one large picture has blown up.

@@ -27,11 +27,13 @@ mod exif_tags;
 mod ifd;
 mod options;
 mod orientation;
+mod planes;
 mod probe;
 mod processor;
 mod raster;
 mod resize;
 mod size;
+mod transpose;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use super::error::ImageError;
 use super::exif;
 use super::options::{EncodeFormat, ImageOptions, Interpolation};
 use super::orientation::Orientation;
+use super::planes::Canvas;
 use super::probe::{ImageFormat, ImageInfo, probe};
 use super::raster::Raster;
 use super::resize::Resizer;
@@ -59,6 +60,7 @@ pub struct Processor {
     encoder: Encoder,
     resizer: Resizer,
     profiles: Profiles,
+    canvas: Canvas,
     /// Pixels of the last JPEG, to be used again.
     pixels: Vec<u8>,
     scratch: Vec<u8>,
@@ -75,6 +77,7 @@ impl Processor {
             encoder: Encoder::new()?,
             resizer: Resizer::default(),
             profiles: Profiles::default(),
+            canvas: Canvas::default(),
             pixels: Vec::new(),
             scratch: Vec::new(),
         })
@@ -112,6 +115,7 @@ impl Processor {
         }
         self.resizer.shrink(KEEP);
         self.encoder.shrink(KEEP);
+        self.canvas.shrink(KEEP);
     }
 
     fn run(&mut self, bytes: &[u8], boxes: &[[f32; 4]], options: &ImageOptions) -> Result<Processed, ImageError> {
@@ -143,6 +147,9 @@ impl Processor {
             orientation: info.orientation.exif(),
         };
 
+        if boxes.is_empty() && self.in_planes(bytes, &info, &plan, profile.as_deref(), options, &mut made)? {
+            return Ok(made);
+        }
         let keep = options.skip_reencode && boxes.is_empty() && self.may_keep(&info, &plan, profile.as_deref(), options);
         let decoded = self.decode(bytes, &info, &plan, keep, options)?;
         made.had_alpha = decoded.transparent;
@@ -164,6 +171,47 @@ impl Processor {
         made.bytes = self.encoder.encode(&raster, options.encode_format, options.quality())?;
         self.pixels = raster.data;
         Ok(made)
+    }
+
+    /// Takes the short way of an upright YCbCr JPEG that becomes a smaller JPEG: its planes are never
+    /// converted to RGB. `false` when the picture has to go the long way, with `made` as it was.
+    fn in_planes(
+        &mut self,
+        bytes: &[u8],
+        info: &ImageInfo,
+        plan: &Plan,
+        profile: Option<&[u8]>,
+        options: &ImageOptions,
+        made: &mut Processed,
+    ) -> Result<bool, ImageError> {
+        let (Some(header), Some(to)) = (&info.jpeg, plan.resize) else { return Ok(false) };
+        let fits = header.chroma.is_some()
+            && options.encode_format == EncodeFormat::Jpg
+            && info.orientation == Orientation::UPRIGHT
+            && to.interpolation == Interpolation::Area
+            // To enlarge chroma, libjpeg's smooth upsampling is better than repeated samples.
+            && to.width <= info.width
+            && to.height <= info.height;
+        let icc = match profile {
+            _ if !fits => return Ok(false),
+            None => made.icc,
+            Some(profile) => match self.profiles.neutral_use(profile, 3) {
+                Some(icc) => icc,
+                None => return Ok(false),
+            },
+        };
+        let target = (to.width, to.height);
+        let eighths = dct_eighths((info.width, info.height), target);
+        let buffer = std::mem::take(&mut self.pixels);
+        let Some(planes) = self.jpeg.decode_planes(bytes, info, header, eighths, &options.limits, buffer)? else {
+            return Ok(false);
+        };
+        self.canvas.draw(&planes, target, plan.finish, &mut self.resizer)?;
+        self.pixels = planes.data;
+        made.icc = icc;
+        (made.width, made.height) = (Some(self.canvas.width), Some(self.canvas.height));
+        made.bytes = self.encoder.encode_planes(&self.canvas, options.quality())?;
+        Ok(true)
     }
 
     /// Whether the header allows the bytes to be stored as they are.

@@ -15,10 +15,12 @@ use std::f64::consts::PI;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{Filter, FilterType, PixelType, ResizeAlg, ResizeOptions};
 
+use super::decode::PlaneSize;
 use super::error::ImageError;
 use super::options::Interpolation;
 use super::raster::Raster;
 use super::size::Resample;
+use super::transpose::transpose;
 
 /// Pixels by which edges are repeated: half of the widest kernel.
 const EDGE: u32 = 4;
@@ -37,11 +39,41 @@ impl Extent {
     }
 }
 
+/// Neighbouring target samples along one axis, each of which takes an equal part of the source.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Stretch {
+    /// The first target sample.
+    pub(crate) at: u32,
+    /// How many there are, at least one.
+    pub(crate) count: u32,
+    /// Where the source starts, in its samples.
+    pub(crate) start: f64,
+    /// Samples of the source for all of them together.
+    pub(crate) len: f64,
+}
+
+impl Stretch {
+    fn scale(&self) -> f64 {
+        self.len / f64::from(self.count)
+    }
+
+    /// Its source, shifted by `by` and without what rounding has put outside of `most` samples.
+    fn source(&self, by: u32, most: u32) -> (f64, f64) {
+        let start = self.start - f64::from(by);
+        let mut len = self.len;
+        while start + len > f64::from(most) {
+            len = (len - (start + len - f64::from(most))).next_down();
+        }
+        (start, len)
+    }
+}
+
 /// Resamples; owns the buffers between the passes.
 #[derive(Debug, Default)]
 pub(crate) struct Resizer {
     inner: fast_image_resize::Resizer,
     between: Vec<u8>,
+    turned: Vec<u8>,
     padded: Vec<u8>,
 }
 
@@ -71,6 +103,43 @@ impl Resizer {
         self.pass(width, height, &between, source.channels, to.width, to.height, &mut data, &columns)?;
         self.between = between;
         Ok(Raster { width: to.width, height: to.height, channels: source.channels, data })
+    }
+
+    /// Resamples a plane by area into `to`, whose rows have `stride` samples: every pair of a stretch of
+    /// columns and one of rows is a part of it. The stretches follow each other in the source.
+    pub(crate) fn area_plane(
+        &mut self,
+        (from, size): (&[u8], PlaneSize),
+        to: &mut [u8],
+        stride: u32,
+        columns: &[Stretch],
+        rows: &[Stretch],
+    ) -> Result<(), ImageError> {
+        let (Some(first), Some(last)) = (columns.first(), columns.last()) else { return Ok(()) };
+        // Columns of the source that are used, in whole samples.
+        let left = first.start as u32;
+        let width = ((last.start + last.len).ceil() as u32).min(size.width) - left;
+        let (mut between, mut turned) = (std::mem::take(&mut self.between), std::mem::take(&mut self.turned));
+        for row in rows {
+            between.resize(width as usize * row.count as usize, 0);
+            let (start, len) = row.source(0, size.height);
+            let down = area_options(row.scale())?.crop(f64::from(left), start, f64::from(width), len);
+            self.pass(size.width, size.height, from, 1, width, row.count, &mut between, &down)?;
+            // Single rows are resampled a few times faster than single columns: they change places.
+            turned.resize(between.len(), 0);
+            transpose(&between, width as usize, &mut turned, row.count as usize);
+            for column in columns {
+                between.resize(row.count as usize * column.count as usize, 0);
+                let (start, len) = column.source(left, width);
+                let across = area_options(column.scale())?.crop(0.0, start, f64::from(row.count), len);
+                self.pass(row.count, width, &turned, 1, row.count, column.count, &mut between, &across)?;
+                let part = &mut to[row.at as usize * stride as usize + column.at as usize..];
+                transpose(&between, row.count as usize, part, stride as usize);
+            }
+        }
+        self.turned = turned;
+        self.between = between;
+        Ok(())
     }
 
     fn fixed_kernel(&mut self, source: &Raster, to: Resample, filter: Filter) -> Result<Raster, ImageError> {
@@ -112,7 +181,7 @@ impl Resizer {
         if self.inner.size_of_internal_buffers() > keep {
             self.inner.reset_internal_buffers();
         }
-        for buffer in [&mut self.between, &mut self.padded] {
+        for buffer in [&mut self.between, &mut self.turned, &mut self.padded] {
             if buffer.capacity() > keep {
                 *buffer = Vec::new();
             }

@@ -4,9 +4,9 @@
 //! fills the buffer. Which warnings are harmless is decided here. A picture that ends early is never
 //! one of them.
 
-use turbojpeg::{Decompressor, Image, PixelFormat, ScalingFactor};
+use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor, Subsamp, YuvImage};
 
-use super::{Decoded, Pixels};
+use super::{Decoded, Pixels, PlaneSize, Planes};
 use crate::image::error::ImageError;
 use crate::image::options::Limits;
 use crate::image::probe::jpeg::{JpegHeader, scan_tail};
@@ -115,6 +115,60 @@ impl JpegDecoder {
             Pixels::Light(Raster { width, height, channels: header.components, data: buffer })
         };
         Ok(Decoded { pixels, extent, alpha_channel: false, transparent: false })
+    }
+
+    /// Decodes to planes at `eighths` / 8 of the size, without a conversion to RGB, into `buffer`.
+    ///
+    /// `None` when libjpeg does not take the picture for YCbCr with the sampling that `header` tells.
+    /// What is wrong with a file is judged as in [`Self::decode`].
+    pub(crate) fn decode_planes(
+        &mut self,
+        bytes: &[u8],
+        info: &ImageInfo,
+        header: &JpegHeader,
+        eighths: u32,
+        limits: &Limits,
+        mut buffer: Vec<u8>,
+    ) -> Result<Option<Planes>, ImageError> {
+        let Some((across, down)) = header.chroma.filter(|_| !header.lossless) else { return Ok(None) };
+        let subsamp = match (across, down) {
+            (2, 2) => Subsamp::Sub2x2,
+            (2, 1) => Subsamp::Sub2x1,
+            _ => Subsamp::None,
+        };
+        let scale = ScalingFactor::new(eighths as usize, 8);
+        let (width, height) = (scale.scale(info.width as usize), scale.scale(info.height as usize));
+        let size = |across: u32, down: u32| PlaneSize {
+            width: (width as u32).div_ceil(across),
+            height: (height as u32).div_ceil(down),
+            extent: Extent {
+                width: f64::from(info.width * eighths) / f64::from(8 * across),
+                height: f64::from(info.height * eighths) / f64::from(8 * down),
+            },
+        };
+        let chroma = size(across, down);
+        // libjpeg wants room for the luma samples of all chroma samples.
+        let luma = PlaneSize { width: chroma.width * across, height: chroma.height * down, ..size(1, 1) };
+        buffer.resize(luma.len() + 2 * chroma.len(), 0);
+        let mut fits = true;
+        let decoded = self.decode_or_repair(bytes, header, limits, |bytes| {
+            let mut handle = Decompressor::new()?;
+            handle.set_scaling_factor(scale)?;
+            handle.set_scan_limit(limits.max_scans)?;
+            // The size of the planes follows from the sampling, which the wrapper does not check.
+            let seen = handle.read_header(bytes)?;
+            let size = (info.width as usize, info.height as usize);
+            fits = (seen.subsamp, seen.colorspace, (seen.width, seen.height)) == (subsamp, Colorspace::YCbCr, size);
+            if !fits {
+                return Ok(());
+            }
+            handle.decompress_to_yuv(bytes, YuvImage { pixels: buffer.as_mut_slice(), width, align: 1, height, subsamp })
+        });
+        if !fits {
+            return Ok(None);
+        }
+        decoded?;
+        Ok(Some(Planes { data: buffer, luma, chroma }))
     }
 
     fn decode_or_repair(

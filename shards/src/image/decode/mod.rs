@@ -20,6 +20,28 @@ pub(crate) struct Decoded {
     pub(crate) transparent: bool,
 }
 
+/// A decoded YCbCr picture: its luma plane, then those of Cb and Cr, without padding between rows.
+pub(crate) struct Planes {
+    pub(crate) data: Vec<u8>,
+    pub(crate) luma: PlaneSize,
+    /// Of each of the two.
+    pub(crate) chroma: PlaneSize,
+}
+
+/// Size of a plane in samples, and the part of it that is the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct PlaneSize {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) extent: Extent,
+}
+
+impl PlaneSize {
+    pub(crate) fn len(&self) -> usize {
+        self.width as usize * self.height as usize
+    }
+}
+
 /// Pixels by kind of colour.
 pub(crate) enum Pixels {
     /// Gray or RGB.

@@ -13,6 +13,8 @@ pub(crate) struct JpegHeader {
     pub(crate) multi_scan: bool,
     pub(crate) lossless: bool,
     pub(crate) components: u8,
+    /// Columns and rows of luma samples over those of chroma samples, for 4:4:4, 4:2:2 and 4:2:0 with eight bits.
+    pub(crate) chroma: Option<(u32, u32)>,
     /// Stored samples over pixels of the picture, in percent: 300 for 4:4:4, 150 for 4:2:0.
     samples_percent: u64,
     /// Segments before the first scan data, marker included, without bytes that belong to none.
@@ -101,6 +103,10 @@ pub(super) fn probe(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
         multi_scan: !matches!(marker, 0xC0 | 0xC1 | 0xC3 | 0xC9 | 0xCB) || scan_components < components,
         lossless: matches!(marker, 0xC3 | 0xCB),
         components,
+        chroma: match factors.as_slice() {
+            [luma @ ((1 | 2, 1) | (2, 2)), (1, 1), (1, 1)] if frame[0] == 8 => Some((luma.0 as u32, luma.1 as u32)),
+            _ => None,
+        },
         samples_percent: (samples * 100).div_ceil(area.max(1)),
         segments,
         scan_start,

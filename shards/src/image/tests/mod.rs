@@ -4,3 +4,4 @@ mod fixtures;
 mod generated;
 mod hostile;
 mod make;
+mod planes;
