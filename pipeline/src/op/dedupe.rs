@@ -32,7 +32,7 @@ pub const KEY: &str = "_key";
 /// Column with the order among rows of one key, as bytes that compare; the smallest is kept.
 pub const ORDER: &str = "_order";
 
-const BUCKET_BITS: u32 = 8;
+const BUCKET_BITS: u32 = 10;
 const BUCKETS: usize = 1 << BUCKET_BITS;
 /// Key bits that recursion may use up before it gives in.
 const MAX_DEPTH: u32 = 8;
