@@ -6,8 +6,10 @@
 //! - [`storage`]: local folders and object stores behind one type, with atomic, durable writes;
 //! - [`source`]: input files named by path, glob or url;
 //! - [`lists`]: url lists (parquet, csv, tsv, json, jsonl, txt, each also compressed) as Arrow batches;
+//! - [`samples`]: the samples of a webdataset shard, streamed;
 //! - [`tar`]: plain ustar shards and the reader for what others write;
 //! - [`table`]: parquet tables with row groups of a sensible size;
+//! - [`vectors`]: npy, npz, parquet columns, DataComp's and clip-retrieval's layouts;
 //! - [`marker`]: the file that says that a unit of work is done;
 //! - [`columns`]: the names and types of the columns that the parts agree on;
 //! - [`image`] and [`digest`]: decoding, judging, resizing, encoding and hashing pictures.
@@ -28,7 +30,9 @@ pub mod digest;
 pub mod image;
 pub mod lists;
 pub mod marker;
+pub mod samples;
 pub mod source;
 pub mod storage;
 pub mod table;
 pub mod tar;
+pub mod vectors;

@@ -37,6 +37,17 @@ pub enum SourceError {
     Storage(#[from] StorageError),
 }
 
+impl SourceError {
+    /// Whether nothing is there, rather than something that cannot be read.
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::NoMatch(_) => true,
+            Self::Storage(error) => error.is_not_found(),
+            _ => false,
+        }
+    }
+}
+
 /// One input file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
@@ -75,7 +86,7 @@ pub async fn expand(pattern: &str) -> Result<Vec<SourceFile>, SourceError> {
     Ok(files)
 }
 
-fn expand_local(pattern: &str) -> Result<Vec<SourceFile>, SourceError> {
+pub(crate) fn expand_local(pattern: &str) -> Result<Vec<SourceFile>, SourceError> {
     let mut files = Vec::new();
     let bad = |e: glob::PatternError| SourceError::Pattern(pattern.to_owned(), e.to_string());
     let literal = FsPath::new(pattern);

@@ -32,6 +32,7 @@ mod probe;
 mod processor;
 mod raster;
 mod resize;
+mod rgb;
 mod size;
 mod transpose;
 
@@ -44,3 +45,4 @@ pub use options::{EncodeFormat, ImageOptions, Interpolation, Limits, ResizeMode}
 pub use orientation::Orientation;
 pub use probe::{ImageFormat, ImageInfo, probe, sniff};
 pub use processor::{Processed, Processor};
+pub use rgb::RgbPicture;

@@ -14,6 +14,7 @@ use super::planes::Canvas;
 use super::probe::{ImageFormat, ImageInfo, probe};
 use super::raster::Raster;
 use super::resize::Resizer;
+use super::rgb::RgbPicture;
 use super::size::{Finish, Plan, plan};
 
 /// Buffers larger than this are given back after a picture, in bytes.
@@ -95,7 +96,43 @@ impl Processor {
     /// Why the picture is refused; see [`ImageError`]. A panic inside a decoder is caught and becomes
     /// [`ImageError::Panic`].
     pub fn process(&mut self, bytes: &[u8], boxes: &[[f32; 4]], options: &ImageOptions) -> Result<Processed, ImageError> {
-        let result = catch_unwind(AssertUnwindSafe(|| self.run(bytes, boxes, options)));
+        self.guarded(|processor| processor.run(bytes, boxes, options, None))
+    }
+
+    /// As [`Processor::process`], and shows the finished picture before it is encoded: what is stored need not be decoded
+    /// again by whoever wants to look at it. Nothing is shown when the bytes are stored undecoded.
+    ///
+    /// # Errors
+    /// As [`Processor::process`].
+    pub fn process_and_show(
+        &mut self,
+        bytes: &[u8],
+        boxes: &[[f32; 4]],
+        options: &ImageOptions,
+        show: &mut dyn FnMut(&RgbPicture),
+    ) -> Result<Processed, ImageError> {
+        self.guarded(|processor| processor.run(bytes, boxes, options, Some(show)))
+    }
+
+    /// Decodes one picture whole: upright, sRGB, on white where it was transparent, the first frame of an animation.
+    ///
+    /// # Errors
+    /// As [`Processor::process`]; of `options` only the limits count.
+    pub fn decode_rgb(&mut self, bytes: &[u8], options: &ImageOptions) -> Result<RgbPicture, ImageError> {
+        self.guarded(|processor| {
+            let info = probe(bytes, &options.limits)?;
+            info.check_limits(&options.limits)?;
+            let plan = Plan { resize: None, finish: Finish::None };
+            let profile = profile_bytes(bytes, &info.icc, options.limits.max_icc as usize);
+            let decoded = processor.decode(bytes, &info, &plan, false, options)?;
+            let mut icc = IccUse::Absent;
+            processor.finish(decoded, &info, &plan, &[], profile.as_deref(), &mut icc).map(RgbPicture::from)
+        })
+    }
+
+    /// Runs decoders, whose panics become errors.
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImageError>) -> Result<T, ImageError> {
+        let result = catch_unwind(AssertUnwindSafe(|| work(self)));
         let result = result.unwrap_or_else(|panic| {
             // The state may be half changed: start with a new one.
             *self = Self::new()?;
@@ -118,7 +155,13 @@ impl Processor {
         self.canvas.shrink(KEEP);
     }
 
-    fn run(&mut self, bytes: &[u8], boxes: &[[f32; 4]], options: &ImageOptions) -> Result<Processed, ImageError> {
+    fn run(
+        &mut self,
+        bytes: &[u8],
+        boxes: &[[f32; 4]],
+        options: &ImageOptions,
+        mut show: Option<&mut dyn FnMut(&RgbPicture)>,
+    ) -> Result<Processed, ImageError> {
         let info = probe(bytes, &options.limits);
         if options.disable_all_reencoding {
             return untouched(bytes, info, options);
@@ -148,16 +191,22 @@ impl Processor {
         };
 
         if boxes.is_empty() && self.in_planes(bytes, &info, &plan, profile.as_deref(), options, &mut made)? {
+            if let Some(show) = &mut show {
+                show(&RgbPicture::from(&self.canvas));
+            }
             return Ok(made);
         }
         let keep = options.skip_reencode && boxes.is_empty() && self.may_keep(&info, &plan, profile.as_deref(), options);
-        let decoded = self.decode(bytes, &info, &plan, keep, options)?;
+        let decoded = self.decode(bytes, &info, &plan, keep && show.is_none(), options)?;
         made.had_alpha = decoded.transparent;
         if keep && !decoded.alpha_channel {
             if let (Pixels::Light(raster), Some(profile)) = (&decoded.pixels, &profile)
                 && self.profiles.is_usable(profile, raster.channels)
             {
                 made.icc = IccUse::Srgb;
+            }
+            if let (Pixels::Light(raster), Some(show)) = (&decoded.pixels, &mut show) {
+                show(&RgbPicture::from(raster));
             }
             self.keep_buffer(decoded.pixels);
             (made.width, made.height) = (Some(width), Some(height));
@@ -166,8 +215,11 @@ impl Processor {
             return Ok(made);
         }
 
-        let raster = self.finish(decoded, &info, &plan, boxes, profile.as_deref(), &mut made)?;
+        let raster = self.finish(decoded, &info, &plan, boxes, profile.as_deref(), &mut made.icc)?;
         (made.width, made.height) = (Some(raster.width), Some(raster.height));
+        if let Some(show) = &mut show {
+            show(&RgbPicture::from(&raster));
+        }
         made.bytes = self.encoder.encode(&raster, options.encode_format, options.quality())?;
         self.pixels = raster.data;
         Ok(made)
@@ -269,7 +321,7 @@ impl Processor {
         plan: &Plan,
         boxes: &[[f32; 4]],
         profile: Option<&[u8]>,
-        made: &mut Processed,
+        icc: &mut IccUse,
     ) -> Result<Raster, ImageError> {
         let extent = decoded.extent;
         let mut profile = profile;
@@ -285,7 +337,7 @@ impl Processor {
                     rgb
                 });
                 if converted.is_some() {
-                    made.icc = IccUse::Converted;
+                    *icc = IccUse::Converted;
                 }
                 let data = converted.unwrap_or_else(|| inverted_inks_to_rgb(&data));
                 Raster { width, height, channels: 3, data }
@@ -299,7 +351,7 @@ impl Processor {
         let mut raster = info.orientation.apply(raster);
         // After resizing, when there are fewer pixels; before padding, whose white is sRGB's.
         if let Some(profile) = profile {
-            made.icc = self.profiles.convert(profile, &mut raster);
+            *icc = self.profiles.convert(profile, &mut raster);
         }
         blur_boxes(&mut raster, boxes)?;
         Ok(match plan.finish {

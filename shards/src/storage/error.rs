@@ -35,6 +35,14 @@ impl StorageError {
         Self::Store { place: place.into(), source: Box::new(source) }
     }
 
+    /// Whether there is nothing of that name.
+    pub fn is_not_found(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            Self::Store { source, .. } => matches!(**source, object_store::Error::NotFound { .. }),
+        }
+    }
+
     /// Whether the disk or the quota is full: no other unit can succeed either.
     pub fn is_full(&self) -> bool {
         match self {

@@ -155,3 +155,20 @@ fn the_short_way_does_not_depend_on_the_picture_before() {
         }
     }
 }
+
+#[test]
+fn the_picture_that_is_shown_is_the_one_that_is_stored() {
+    let mut processor = Processor::new().unwrap();
+    for (mode, sampling) in [(ResizeMode::Border, Subsamp::Sub2x2), (ResizeMode::CenterCrop, Subsamp::None)] {
+        let file = sampled(301, 203, sampling, None);
+        let options = ImageOptions { image_size: 99, resize_mode: mode, encode_quality: Some(100), ..ImageOptions::default() };
+        let mut shown = None;
+        let made = processor.process_and_show(&file, &[], &options, &mut |picture| shown = Some(picture.clone())).unwrap();
+        assert_eq!(made, processor.process(&file, &[], &options).unwrap(), "looking changes nothing");
+        let (shown, stored) = (shown.unwrap(), processor.decode_rgb(&made.bytes, &options).unwrap());
+        assert_eq!((shown.width, shown.height), (stored.width, stored.height));
+        let error: f64 = shown.data.iter().zip(&stored.data).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+        let psnr = 10.0 * (65025.0 * shown.data.len() as f64 / error.max(1e-9)).log10();
+        assert!(psnr > 42.0, "{mode:?}: {psnr}");
+    }
+}

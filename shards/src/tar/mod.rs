@@ -3,7 +3,11 @@
 //! Shards hold files only, with fixed times and owners, so that the same samples give the same bytes. A member costs one
 //! 512-byte header and its content padded to 512 bytes; img2dataset's PAX headers cost 1 KiB more for each.
 
+mod stream;
+
 use thiserror::Error;
+
+pub use stream::{MAX_MEMBER_BYTES, OwnedMember, TarReadError, TarReader};
 
 const BLOCK: usize = 512;
 /// Largest name that a ustar header holds without a prefix.
