@@ -16,4 +16,5 @@ pub mod op;
 pub mod plan;
 pub mod recipe;
 pub mod report;
+pub mod scorers;
 pub mod services;

@@ -3,7 +3,7 @@
 //! Operations are plain data; they find the heavy things here. Each is made on first use from the operation's own
 //! settings, so that an executor in another process builds the same ones.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use crate::crawl::archive::{ArchiveImages, ArchiveLimits};
 use crate::crawl::fetch::{FetchConfig, FetchError, Fetcher};
 use crate::decoders::DecoderPool;
 use crate::report::Progress;
+use crate::scorers::{ScoreError, ScoreModel, Scorer};
 
 /// The shared services of a process.
 pub struct Services {
@@ -30,6 +31,7 @@ pub struct Services {
     fetchers: Mutex<HashMap<String, Arc<Fetcher>>>,
     decoders: Mutex<Option<Arc<DecoderPool>>>,
     archives: Mutex<HashMap<Vec<String>, Arc<ArchiveImages>>>,
+    scorers: Mutex<HashMap<String, Arc<Scorer>>>,
 }
 
 impl Services {
@@ -44,6 +46,7 @@ impl Services {
             fetchers: Mutex::default(),
             decoders: Mutex::default(),
             archives: Mutex::default(),
+            scorers: Mutex::default(),
         }
     }
 
@@ -72,6 +75,28 @@ impl Services {
             Some(pool) => Ok(Arc::clone(pool)),
             None => Ok(Arc::clone(decoders.insert(Arc::new(DecoderPool::new(self.threads)?)))),
         }
+    }
+
+    /// A model, loaded on first use: one per process, shared by all units. Blocks: call it on a blocking thread.
+    ///
+    /// # Errors
+    /// When it does not load.
+    pub fn scorer(&self, model: &ScoreModel) -> Result<Arc<Scorer>, ScoreError> {
+        let key = serde_json::to_string(model).unwrap_or_default();
+        let mut scorers = self.scorers.lock();
+        if let Some(scorer) = scorers.get(&key) {
+            return Ok(Arc::clone(scorer));
+        }
+        let scorer = Arc::new(Scorer::open(model, self.threads)?);
+        scorers.insert(key, Arc::clone(&scorer));
+        Ok(scorer)
+    }
+
+    /// What the models of the process have done so far, by the name of their column.
+    pub fn model_metrics(&self) -> BTreeMap<String, serde_json::Value> {
+        let scorers = self.scorers.lock();
+        let name = |key: &str| serde_json::from_str::<ScoreModel>(key).map(|model| model.name).unwrap_or_default();
+        scorers.iter().map(|(key, scorer)| (name(key), scorer.metrics())).collect()
     }
 
     /// The image index over archive files, built on first use. Blocks: call it on a blocking thread.

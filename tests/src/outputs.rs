@@ -51,6 +51,19 @@ impl Table {
         self.column(name, |column, row| column.as_binary::<i32>().value(row).to_vec())
     }
 
+    /// The values of a 32-bit float column.
+    pub fn floats(&self, name: &str) -> Vec<Option<f32>> {
+        self.column(name, |column, row| Some(column.as_primitive::<arrow::datatypes::Float32Type>().value(row)))
+    }
+
+    /// The vectors of a fixed-size list of float16.
+    pub fn vectors(&self, name: &str) -> Vec<Option<Vec<f32>>> {
+        self.column(name, |column, row| {
+            let vector = column.as_fixed_size_list().value(row);
+            Some(vector.as_primitive::<arrow::datatypes::Float16Type>().values().iter().map(|value| value.to_f32()).collect())
+        })
+    }
+
     fn column<T: Default>(&self, name: &str, value: impl Fn(&dyn Array, usize) -> T) -> Vec<T> {
         let mut values = Vec::new();
         for batch in &self.batches {

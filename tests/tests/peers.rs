@@ -72,3 +72,8 @@ fn real_archives_become_shards_that_training_code_reads() {
 fn webdataset_pyarrow_duckdb_and_tar_see_the_same_samples() {
     check::<&str>("readers.py", []);
 }
+
+#[test]
+fn datacomps_filters_select_the_same_uids_from_our_metadata() {
+    check::<&str>("datacomp_filter.py", []);
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::recipe::settings::{FetchSettings, WriteSettings};
+use crate::recipe::settings::{FetchSettings, ScoreSettings, WriteSettings};
 
 /// Turns web crawls into training-ready image-text datasets.
 #[derive(Debug, Parser)]
@@ -68,6 +68,8 @@ pub enum Verb {
     Extract(Box<ExtractArgs>),
     /// Fetch the pictures of url lists into shards.
     Fetch(Box<FetchArgs>),
+    /// Score the pairs of shards with a model: vectors and score columns, shard by shard.
+    Embed(Box<EmbedArgs>),
     /// The whole pipeline on a miniature web that the program serves itself, on loopback.
     Demo(DemoArgs),
     /// What became of all rows of an output folder.
@@ -171,6 +173,26 @@ pub struct FetchArgs {
     /// Shard settings.
     #[command(flatten)]
     pub write: WriteSettings,
+    /// What is there.
+    #[command(flatten)]
+    pub resume: Resume,
+}
+
+/// Flags of `embed`.
+#[derive(Debug, Args)]
+pub struct EmbedArgs {
+    /// Shards: tars or parquet files with pictures; files, globs, folders or urls.
+    #[arg(required = true)]
+    pub inputs: Vec<String>,
+    /// Where the scores and vectors go: `SHARD.parquet` without pictures, and the vectors beside it.
+    #[arg(long, short)]
+    pub output: String,
+    /// The model.
+    #[command(flatten)]
+    pub score: ScoreSettings,
+    /// `datacomp` for the columns of its metadata, and npz files that its baselines read.
+    #[arg(long)]
+    pub compat: Option<String>,
     /// What is there.
     #[command(flatten)]
     pub resume: Resume,

@@ -63,6 +63,16 @@ unit_seconds = 60
 use   = "keep"
 where = "status != 'success' or width * height >= 4096"
 
+# A small CLIP that comes with the program and knows this web only: does the caption fit the picture?
+[[stage]]
+use     = "score"
+model   = "miniweb-clip"
+vectors = "parquet"
+
+[[stage]]
+use   = "keep"
+where = "status != 'success' or miniweb_clip >= 0.5"
+
 [[stage]]
 use    = "write"
 format = "webdataset"

@@ -68,6 +68,7 @@ async fn verb(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Run(args) => run::recipe(&common, args).await,
         Verb::Extract(args) => run::extract(&common, *args).await,
         Verb::Fetch(args) => run::fetch(&common, *args).await,
+        Verb::Embed(args) => run::embed(&common, *args).await,
         Verb::Demo(args) => demo::demo(&common, args).await,
         Verb::Miniweb(args) => demo::serve(args).await,
         Verb::Stats { dir } => inspect::stats(&common, &dir).await,

@@ -1,4 +1,4 @@
-//! `run`, `extract` and `fetch`: three ways to say what a job is.
+//! `run`, `extract`, `fetch` and `embed`: four ways to say what a job is.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use tokio_util::sync::CancellationToken;
 use trommel_shards::storage::Storage;
 
 use super::Exit;
-use super::args::{Common, ExtractArgs, FetchArgs, Resume, RunArgs};
+use super::args::{Common, EmbedArgs, ExtractArgs, FetchArgs, Resume, RunArgs};
 use super::output::{print, say};
 use crate::crawl::fetch::FetchConfig;
 use crate::job::{Finished, Job, RunOptions};
 use crate::ledger::Intent;
-use crate::op::write::OutputFormat;
+use crate::op::write::{OutputFormat, VectorFormat};
 use crate::plan::{SessionSettings, session};
-use crate::recipe::settings::{JobSettings, SourceSettings, WriteSettings};
+use crate::recipe::settings::{JobSettings, ScoreSettings, SourceSettings, WriteSettings};
 use crate::recipe::{Placed, Recipe, StageSettings, compile};
 use crate::report::Progress;
 use crate::services::Services;
@@ -64,6 +64,22 @@ pub(super) async fn fetch(common: &Common, args: FetchArgs) -> anyhow::Result<Ex
     let network = network(&args.net)?;
     let stages = vec![StageSettings::Fetch(args.fetch), StageSettings::Write(args.write)];
     let recipe = of_flags("fetch", &args.output, args.contact, network, source, stages);
+    let compiled = compile(&recipe, &checking_session()?, false).await?;
+    finish(common, &compiled.job, &args.resume).await
+}
+
+pub(super) async fn embed(common: &Common, args: EmbedArgs) -> anyhow::Result<Exit> {
+    let datacomp = match args.compat.as_deref() {
+        None => false,
+        Some("datacomp") => true,
+        Some(other) => bail!("unknown `--compat` value `{other}`: only `datacomp`"),
+    };
+    let source = SourceSettings { shards: args.inputs, ..SourceSettings::default() };
+    let usual = if datacomp { VectorFormat::Npz } else { VectorFormat::Parquet };
+    let score = ScoreSettings { vectors: args.score.vectors.or(Some(usual)), ..args.score };
+    let write = WriteSettings { format: OutputFormat::Metadata, compat: args.compat };
+    let stages = vec![StageSettings::Score(score), StageSettings::Write(write)];
+    let recipe = of_flags("embed", &args.output, None, FetchConfig::default(), source, stages);
     let compiled = compile(&recipe, &checking_session()?, false).await?;
     finish(common, &compiled.job, &args.resume).await
 }
@@ -143,10 +159,23 @@ fn report(common: &Common, job: &Job, finished: &Finished) -> anyhow::Result<Exi
             "units_done": done,
             "units_done_before": before,
             "elapsed_s": finished.seconds,
+            "models": finished.models,
         });
         print(&format!("{report:#}\n"))?;
     } else if !common.quiet {
         say(&finished.funnel.table());
+        for (name, metrics) in &finished.models {
+            let number = |key: &str| metrics[key].as_f64().unwrap_or(0.0);
+            say(&format!(
+                "{name}: {} pictures, {} captions, {:.1} pictures/s, batches {:.0} % full, device busy {:.0} %, {} without a vector",
+                number("images"),
+                number("texts"),
+                number("images") / finished.seconds.max(1e-3),
+                number("batch_fill") * 100.0,
+                number("busy_share") * 100.0,
+                number("failed_rows"),
+            ));
+        }
         say(&format!("{} units done, {before} were done before; the output is in {}", done, job.output));
     }
     for (pass, unit, error) in &finished.failed {

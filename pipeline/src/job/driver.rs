@@ -88,6 +88,8 @@ pub struct Finished {
     pub units: (usize, usize),
     /// Seconds that the run took.
     pub seconds: f64,
+    /// What the models did, by the name of their column.
+    pub models: BTreeMap<String, serde_json::Value>,
 }
 
 /// A job, ready to run.
@@ -221,7 +223,13 @@ impl Job {
         let mut text = serde_json::to_vec_pretty(&funnel).unwrap_or_default();
         text.push(b'\n');
         storage.put("funnel.json", text).await?;
-        let finished = Finished { funnel, failed: here.failed, units: here.units, seconds: started.elapsed().as_secs_f64() };
+        let finished = Finished {
+            funnel,
+            failed: here.failed,
+            units: here.units,
+            seconds: started.elapsed().as_secs_f64(),
+            models: here.services.model_metrics(),
+        };
         Ok(finished)
     }
 
@@ -232,11 +240,7 @@ impl Job {
             text.push_str(&format!("pass {}\n", pass.name));
             let line = match &pass.kind {
                 PassKind::Source { files, source, shards } => {
-                    let how = match source {
-                        Source::Archives(op) => Op::Extract(op.clone()).describe(),
-                        Source::Lists(op) => Op::ReadList(op.clone()).describe(),
-                    };
-                    format!("  read {} files ({how}); {}", files.len(), end(shards.as_ref()))
+                    format!("  read {} files ({}); {}", files.len(), source.op().describe(), end(shards.as_ref()))
                 }
                 PassKind::Dedupe { by, order, against, .. } => {
                     let order: Vec<String> = order.iter().map(|(sql, desc)| format!("{sql}{}", if *desc { " desc" } else { "" })).collect();
@@ -297,8 +301,12 @@ impl Here<'_> {
             PassKind::Source { files, source, shards } => {
                 let config = self.chain(&format!("{source:?} {stages:?} {shards:?}"));
                 let mut inputs = BTreeMap::new();
-                for file in files {
-                    if let Some(other) = inputs.insert(units::name_of(file), file) {
+                let names = match source {
+                    Source::Shards(_) => units::shard_names(files),
+                    _ => files.iter().map(units::name_of).collect(),
+                };
+                for (name, file) in names.into_iter().zip(files) {
+                    if let Some(other) = inputs.insert(name, file) {
                         let source = DataFusionError::Internal(format!("`{}` and `{}` would share a unit", other.uri, file.uri));
                         return Err(self.error(&pass.name, source));
                     }
@@ -308,16 +316,12 @@ impl Here<'_> {
                 let pending = self.pending(&pass.name, &config, &identities).await?;
                 for unit in &pending {
                     if let Some(file) = inputs.get(unit) {
-                        units::write(self.storage(), &folder, file).await?;
+                        units::write(self.storage(), &folder, unit, file).await?;
                     }
                 }
-                let read = match source {
-                    Source::Archives(op) => Op::Extract(op.clone()),
-                    Source::Lists(op) => Op::ReadList(op.clone()),
-                };
                 let target = self.target(pass, shards.as_ref());
                 let write = Write { pass: pass.name.clone(), config, input: InputIdentity::Control, target };
-                let ops = [Step::Op(read)].into_iter().chain(pass.before.iter().map(Step::Stage)).collect::<Vec<_>>();
+                let ops = [Step::Op(source.op())].into_iter().chain(pass.before.iter().map(Step::Stage)).collect::<Vec<_>>();
                 let schema = self.run_units(pass, &folder, &units::schema(), &pending, &ops, &write, self.options.threads).await?;
                 let markers = self.valid(&pass.name, identities.keys()).await?;
                 funnel.rows = markers.values().map(|marker| marker.counts.rows).sum();
@@ -857,6 +861,7 @@ impl Step<'_> {
         match self {
             Self::Op(op) => StageNode::plan(input, op.clone()),
             Self::Stage(StreamStage::Language(op)) => StageNode::plan(input, Op::Language(op.clone())),
+            Self::Stage(StreamStage::Score(op)) => StageNode::plan(input, Op::Score(op.clone())),
             Self::Stage(StreamStage::Keep(keep)) => keep.plan(context, input),
         }
     }

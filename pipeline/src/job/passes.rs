@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use trommel_shards::source::SourceFile;
 
 use crate::op::write::ShardSpec;
-use crate::op::{Extract, Fetch, Language, ReadList};
+use crate::op::{Extract, Fetch, Language, Op, ReadList, ReadShards, Score};
 use crate::plan::Keep;
 
 /// What feeds a job.
@@ -22,6 +22,19 @@ pub enum Source {
     Archives(Extract),
     /// Url lists.
     Lists(ReadList),
+    /// Finished shards.
+    Shards(ReadShards),
+}
+
+impl Source {
+    /// The operation that reads the files.
+    pub fn op(&self) -> Op {
+        match self {
+            Self::Archives(op) => Op::Extract(op.clone()),
+            Self::Lists(op) => Op::ReadList(op.clone()),
+            Self::Shards(op) => Op::ReadShards(op.clone()),
+        }
+    }
 }
 
 /// A stage that looks at one row at a time.
@@ -31,6 +44,8 @@ pub enum StreamStage {
     Language(Language),
     /// Marks what a predicate refuses.
     Keep(Keep),
+    /// Adds scores of a model.
+    Score(Box<Score>),
 }
 
 impl StreamStage {
@@ -38,6 +53,11 @@ impl StreamStage {
     pub fn text(&self) -> String {
         match self {
             Self::Language(op) => format!("language {}", serde_json::to_string(op).unwrap_or_default()),
+            // Where and in what pieces a model computes is not part of what it says.
+            Self::Score(op) => {
+                let model = crate::scorers::ScoreModel { device: String::new(), ..op.model.clone() };
+                format!("score {}", serde_json::to_string(&Score { model, ..(**op).clone() }).unwrap_or_default())
+            }
             Self::Keep(keep) => format!("keep {} {:?}", keep.stage, keep.conditions),
         }
     }

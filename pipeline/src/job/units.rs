@@ -25,12 +25,29 @@ pub(super) fn name_of(file: &SourceFile) -> String {
     format!("{stem}-{:016x}", xxh3_64(file.uri.as_bytes()))
 }
 
+/// Units of shards that are read again are named as the shards are, where no two of them share a name.
+pub(super) fn shard_names(files: &[SourceFile]) -> Vec<String> {
+    let stem = |file: &SourceFile| {
+        let base = file.uri.rsplit(['/', '\\']).next().unwrap_or_default();
+        base.rsplit_once('.').map_or(base, |(stem, _)| stem).to_owned()
+    };
+    let mut counts = std::collections::HashMap::new();
+    for file in files {
+        *counts.entry(stem(file)).or_insert(0) += 1;
+    }
+    let plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let name = |file: &SourceFile| {
+        let stem = stem(file);
+        if counts.get(&stem) == Some(&1) && plain(&stem) { stem } else { name_of(file) }
+    };
+    files.iter().map(name).collect()
+}
+
 /// Writes the work list of one file.
-pub(super) async fn write(storage: &Storage, folder: &str, file: &SourceFile) -> Result<(), TableError> {
-    let unit = name_of(file);
+pub(super) async fn write(storage: &Storage, folder: &str, unit: &str, file: &SourceFile) -> Result<(), TableError> {
     let mut table = TableWriter::create(storage, &format!("{folder}/{unit}.parquet"), schema(), ROW_GROUP_ROWS).await?;
     let columns: Vec<ArrayRef> =
-        [unit, file.uri.clone(), file.identity()].map(|value| Arc::new(StringArray::from(vec![value])) as ArrayRef).to_vec();
+        [unit.to_owned(), file.uri.clone(), file.identity()].map(|value| Arc::new(StringArray::from(vec![value])) as ArrayRef).to_vec();
     let batch = RecordBatch::try_new(schema(), columns).map_err(|e| TableError::Parquet { place: file.uri.clone(), source: e.into() })?;
     table.write(&batch).await?;
     table.finish().await.map(|_| ())

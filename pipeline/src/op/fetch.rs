@@ -27,7 +27,9 @@ use trommel_shards::image::ImageOptions;
 
 use super::env::{Env, Out, external};
 use super::rows::{UnitRows, control_row, strings};
+use super::score::pixels_column;
 use crate::crawl::fetch::{FetchConfig, FetchItem, FetchOutcome, UnitBudget};
+use crate::scorers::ScoreModel;
 use job::{ImageJob, Row};
 use reorder::Reorder;
 
@@ -53,6 +55,9 @@ pub struct Fetch {
     pub unit_seconds: f64,
     /// In the last round what is left over fails instead.
     pub last_round: bool,
+    /// Models that score in the same pass: pictures are scaled for them while they are decoded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scale_for: Vec<ScoreModel>,
 }
 
 /// What to do with the bytes of a picture.
@@ -96,6 +101,9 @@ impl Fetch {
         fields.extend(added);
         fields.push(Arc::new(Field::new(ERROR_CODE, DataType::Utf8, true)));
         fields.push(Arc::new(Field::new(IMAGE, DataType::LargeBinary, true)));
+        for model in &self.scale_for {
+            fields.push(Arc::new(Field::new(pixels_column(&model.name), DataType::LargeBinary, true)));
+        }
         fields.extend(system_fields());
         Ok(Arc::new(Schema::new(fields)))
     }
@@ -135,7 +143,12 @@ async fn run_unit(op: &Arc<Fetch>, env: &Env, name: &str, batches: Vec<RecordBat
     let rows = arrow::compute::concat_batches(&first.schema(), &batches)?;
     drop(batches);
     let total = rows.num_rows();
-    let job = Arc::new(ImageJob::new(op, &rows)?);
+    let mut scorers = Vec::new();
+    for model in &op.scale_for {
+        let (services, model) = (Arc::clone(&env.services), model.clone());
+        scorers.push(tokio::task::spawn_blocking(move || services.scorer(&model)).await.map_err(external)?.map_err(external)?);
+    }
+    let job = Arc::new(ImageJob::new(op, &rows, scorers)?);
     let mut reorder = Reorder::new(total, REORDER_BYTES, env.services.spill_folder.clone());
     let mut emitter = Emitter { op, env, rows: &rows, out, next: 0 };
 
@@ -249,6 +262,7 @@ impl Emitter<'_> {
         let mut hash = StringBuilder::new();
         let mut sizes: [Int32Builder; 4] = std::array::from_fn(|_| Int32Builder::new());
         let mut image = LargeBinaryBuilder::new();
+        let mut pixels: Vec<LargeBinaryBuilder> = self.op.scale_for.iter().map(|_| LargeBinaryBuilder::new()).collect();
         for row in finished {
             status.append_value(row.status.as_str());
             message.append_option(row.message.as_deref());
@@ -259,9 +273,13 @@ impl Emitter<'_> {
                 builder.append_option(size.and_then(|size| i32::try_from(size).ok()));
             }
             image.append_option(row.image.as_deref());
+            for (at, builder) in pixels.iter_mut().enumerate() {
+                builder.append_option(row.pixels.get(at).map(Vec::as_slice).filter(|pixels| !pixels.is_empty()));
+            }
         }
         let [mut width, mut height, mut original_width, mut original_height] = sizes;
         let hash_name = self.op.hash_name();
+        let names: Vec<String> = self.op.scale_for.iter().map(|model| pixels_column(&model.name)).collect();
         let columns = self
             .env
             .schema
@@ -279,6 +297,10 @@ impl Emitter<'_> {
                     "original_height" => Arc::new(original_height.finish()),
                     IMAGE => Arc::new(image.finish()),
                     name if Some(name) == hash_name => Arc::new(hash.finish()),
+                    name if names.iter().any(|pixels| pixels == name) => {
+                        let at = names.iter().position(|pixels| pixels == name).unwrap_or_default();
+                        Arc::new(pixels[at].finish())
+                    }
                     name => Arc::clone(super::rows::column(&input, name)?),
                 })
             })

@@ -14,7 +14,9 @@ mod language;
 mod only;
 mod pack;
 mod read_list;
+mod read_shards;
 pub(crate) mod rows;
+mod score;
 pub mod write;
 
 use std::sync::Arc;
@@ -34,7 +36,9 @@ pub use language::Language;
 pub use only::Only;
 pub use pack::{HOST, Pack};
 pub use read_list::ReadList;
+pub use read_shards::ReadShards;
 pub use rows::{UnitRows, control_row, exclude};
+pub use score::{Score, image_vectors_column, pixels_column, text_vectors_column};
 pub use write::Write;
 
 /// How an operation's input must be spread over partitions.
@@ -56,6 +60,8 @@ pub enum Op {
     Extract(Extract),
     /// Url lists to candidates.
     ReadList(ReadList),
+    /// Shards to rows with their pictures.
+    ReadShards(ReadShards),
     /// Adds `lang` and `lang_score` with a model from a file.
     Language(Language),
     /// Finds the rows that are duplicates.
@@ -68,6 +74,8 @@ pub enum Op {
     Pack(Pack),
     /// Fetches, decodes, judges, resizes and encodes.
     Fetch(Box<Fetch>),
+    /// Scores pairs with a model.
+    Score(Box<Score>),
     /// Writes units with their exclusions and markers.
     Write(Box<Write>),
 }
@@ -78,12 +86,14 @@ impl Op {
         match self {
             Self::Extract(_) => "Extract",
             Self::ReadList(_) => "ReadList",
+            Self::ReadShards(_) => "ReadShards",
             Self::Language(_) => "Language",
             Self::Dedupe(_) => "Dedupe",
             Self::Drops(_) => "Drops",
             Self::Only(_) => "Only",
             Self::Pack(_) => "Pack",
             Self::Fetch(_) => "Fetch",
+            Self::Score(_) => "Score",
             Self::Write(_) => "Write",
         }
     }
@@ -93,12 +103,14 @@ impl Op {
         match self {
             Self::Extract(op) => op.describe(),
             Self::ReadList(op) => op.describe(),
+            Self::ReadShards(op) => op.describe(),
             Self::Language(op) => op.describe(),
             Self::Dedupe(op) => op.describe(),
             Self::Drops(op) => op.describe(),
             Self::Only(op) => op.describe(),
             Self::Pack(op) => op.describe(),
             Self::Fetch(op) => op.describe(),
+            Self::Score(op) => op.describe(),
             Self::Write(op) => op.describe(),
         }
     }
@@ -143,11 +155,13 @@ impl Op {
         match self {
             Self::Extract(op) => op.output_schema(input),
             Self::ReadList(op) => op.output_schema(input),
+            Self::ReadShards(op) => op.output_schema(input),
             Self::Language(op) => op.output_schema(input),
             Self::Dedupe(op) => op.output_schema(input),
             Self::Drops(_) | Self::Only(_) => Ok(Arc::new(input.clone())),
             Self::Pack(op) => op.output_schema(input),
             Self::Fetch(op) => op.output_schema(input),
+            Self::Score(op) => op.output_schema(input),
             Self::Write(_) => Ok(write::stats_schema()),
         }
     }
@@ -160,12 +174,14 @@ impl Op {
         match self {
             Self::Extract(op) => op.run(input, env),
             Self::ReadList(op) => op.run(input, env),
+            Self::ReadShards(op) => op.run(input, env),
             Self::Language(op) => op.run(input, env),
             Self::Dedupe(op) => op.run(input, env),
             Self::Drops(op) => op.run(input, env),
             Self::Only(op) => op.run(input, env),
             Self::Pack(op) => op.run(input, env),
             Self::Fetch(op) => op.run(input, env),
+            Self::Score(op) => op.run(input, env),
             Self::Write(op) => op.run(input, env),
         }
     }

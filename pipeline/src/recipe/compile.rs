@@ -8,11 +8,12 @@ use trommel_shards::source::{SourceFile, expand};
 
 use super::document::{Placed, Recipe, StageSettings};
 use super::error::{Place, RecipeError};
-use super::settings::{DedupeSettings, FetchSettings, SourceSettings, WriteSettings};
+use super::settings::{DedupeSettings, FetchSettings, ScoreSettings, SourceSettings, WriteSettings};
 use crate::job::{FetchPass, Job, Pass, PassKind, Source, StreamStage};
-use crate::op::write::{OutputFormat, ShardSpec};
-use crate::op::{Extract, Fetch, FetchImages, Language, Op, ReadList};
+use crate::op::write::{OutputFormat, ShardSpec, VectorFormat};
+use crate::op::{Extract, Fetch, FetchImages, Language, Op, ReadList, ReadShards, Score};
 use crate::plan::Keep;
+use crate::scorers::ScoreModel;
 
 /// A compiled recipe.
 pub struct Compiled {
@@ -23,6 +24,7 @@ pub struct Compiled {
 /// Options of a compilation that are not part of a recipe.
 struct Shape {
     compat_img2dataset: bool,
+    datacomp: bool,
     compat_cc2dataset: bool,
 }
 
@@ -42,11 +44,12 @@ pub async fn compile(recipe: &Recipe, context: &SessionContext, cc2dataset: bool
         _ => None,
     });
     if let Some((name, place)) = compat
-        && name != "img2dataset"
+        && !matches!(name, "img2dataset" | "datacomp")
     {
-        return Err(RecipeError::new(place, format!("unknown `compat` value `{name}`: only `img2dataset`")));
+        return Err(RecipeError::new(place, format!("unknown `compat` value `{name}`: `img2dataset` or `datacomp`")));
     }
-    let shape = Shape { compat_img2dataset: compat.is_some(), compat_cc2dataset: cc2dataset };
+    let of = |wanted: &str| compat.is_some_and(|(name, _)| name == wanted);
+    let shape = Shape { compat_img2dataset: of("img2dataset"), datacomp: of("datacomp"), compat_cc2dataset: cc2dataset };
     let (files, source) = source(&recipe.source, &shape).await?;
     let mut cutter = Cutter::new(recipe, context, &shape, source_schema(&recipe.source.place, &source)?);
     cutter.begin(files, source);
@@ -58,6 +61,9 @@ pub async fn compile(recipe: &Recipe, context: &SessionContext, cc2dataset: bool
         }
     }
     for (at, stage) in recipe.stages.iter().enumerate() {
+        if let StageSettings::Score(settings) = &stage.value {
+            cutter.model = Some(super::model::find(stage, settings, shape.datacomp).await?);
+        }
         cutter.stage(at + 1, stage)?;
     }
     let passes = cutter.finish()?;
@@ -72,15 +78,23 @@ pub async fn compile(recipe: &Recipe, context: &SessionContext, cc2dataset: bool
 /// Finds the input files and says how they are read.
 async fn source(settings: &Placed<SourceSettings>, shape: &Shape) -> Result<(Vec<SourceFile>, Source), RecipeError> {
     let value = &settings.value;
-    let kinds = [("wat", &value.wat), ("warc", &value.warc), ("wacz", &value.wacz), ("html", &value.html), ("urls", &value.urls)];
+    let kinds = [
+        ("wat", &value.wat),
+        ("warc", &value.warc),
+        ("wacz", &value.wacz),
+        ("html", &value.html),
+        ("urls", &value.urls),
+        ("shards", &value.shards),
+    ];
     let given: Vec<_> = kinds.into_iter().filter(|(_, patterns)| !patterns.is_empty()).collect();
     let names = || kinds.map(|(name, _)| format!("`{name}`")).join(", ");
     if given.is_empty() {
         return Err(RecipeError::new(&settings.place, format!("the source names no input: one of {}", names())));
     }
-    let lists = given.iter().any(|(name, _)| *name == "urls");
-    if lists && given.len() > 1 {
-        return Err(RecipeError::new(settings.key("urls"), "url lists and archives have different columns: use one of them in a recipe"));
+    let alone = given.iter().find(|(name, _)| matches!(*name, "urls" | "shards")).map(|(name, _)| *name);
+    if let Some(name) = alone.filter(|_| given.len() > 1) {
+        let message = "url lists, shards and archives have different columns: use one of them in a recipe";
+        return Err(RecipeError::new(settings.key(name), message));
     }
     let mut files = Vec::new();
     for (name, patterns) in given {
@@ -91,7 +105,16 @@ async fn source(settings: &Placed<SourceSettings>, shape: &Shape) -> Result<(Vec
     }
     files.sort_by(|a, b| a.uri.cmp(&b.uri));
     files.dedup();
-    if !lists {
+    if alone == Some("shards") {
+        let files = shard_files(files).map_err(|e| RecipeError::new(settings.key("shards"), e))?;
+        let first = files[0].uri.clone();
+        let read = tokio::task::spawn_blocking(move || ReadShards::resolve(&first)).await;
+        let read = read
+            .map_err(|e| RecipeError::new(&settings.place, e.to_string()))?
+            .map_err(|e| RecipeError::new(settings.key("shards"), e.to_string().replace("Execution error: ", "")))?;
+        return Ok((files, Source::Shards(read)));
+    }
+    if alone.is_none() {
         let extract = Extract { types: value.types.clone(), cc2dataset: shape.compat_cc2dataset, max_text_bytes: value.max_text_bytes };
         extract
             .options()
@@ -113,11 +136,20 @@ async fn source(settings: &Placed<SourceSettings>, shape: &Shape) -> Result<(Vec
     Ok((files, Source::Lists(read)))
 }
 
+/// The shards among files: tars where there are any (the parquet files beside them belong to them), else parquet files.
+fn shard_files(files: Vec<SourceFile>) -> Result<Vec<SourceFile>, String> {
+    let ends = |file: &SourceFile, ending: &str| file.uri.to_ascii_lowercase().ends_with(ending);
+    let count = files.len();
+    // What our own outputs hold beside shards.
+    let other = |file: &SourceFile| ["excluded", "vectors"].contains(&file.uri.rsplit(['/', '\\']).nth(1).unwrap_or_default());
+    let files: Vec<SourceFile> = files.into_iter().filter(|file| !other(file)).collect();
+    let tars = files.iter().any(|file| ends(file, ".tar"));
+    let shards: Vec<SourceFile> = files.into_iter().filter(|file| ends(file, if tars { ".tar" } else { ".parquet" })).collect();
+    if shards.is_empty() { Err(format!("none of the {count} files is a shard: a `.tar` or `.parquet`")) } else { Ok(shards) }
+}
+
 fn source_schema(place: &Place, source: &Source) -> Result<SchemaRef, RecipeError> {
-    let op = match source {
-        Source::Archives(op) => Op::Extract(op.clone()),
-        Source::Lists(op) => Op::ReadList(op.clone()),
-    };
+    let op = source.op();
     let work = Schema::new(vec![arrow::datatypes::Field::new("path", arrow::datatypes::DataType::Utf8, false)]);
     op.output_schema(&work).map_err(|e| RecipeError::new(place, e.to_string()))
 }
@@ -137,18 +169,40 @@ struct Cutter<'a> {
     open: Option<Pass>,
     fetch: Option<OpenFetch>,
     write: Option<ShardSpec>,
+    /// The model of the score stage in hand.
+    model: Option<ScoreModel>,
+    /// How the vectors of score stages are stored.
+    vectors: VectorFormat,
+    /// Ending of the pictures of shards that are read again.
+    ending: Option<String>,
     names: Vec<String>,
 }
 
 impl<'a> Cutter<'a> {
     fn new(recipe: &'a Recipe, context: &'a SessionContext, shape: &'a Shape, schema: SchemaRef) -> Self {
-        Self { recipe, context, shape, schema, passes: Vec::new(), open: None, fetch: None, write: None, names: Vec::new() }
+        Self {
+            recipe,
+            context,
+            shape,
+            schema,
+            passes: Vec::new(),
+            open: None,
+            fetch: None,
+            write: None,
+            model: None,
+            vectors: VectorFormat::None,
+            ending: None,
+            names: Vec::new(),
+        }
     }
 
     fn begin(&mut self, files: Vec<SourceFile>, source: Source) {
+        if let Source::Shards(read) = &source {
+            self.ending = Some(read.ending.clone());
+        }
         let name = match source {
             Source::Archives(_) => "0-extract",
-            Source::Lists(_) => "0-read",
+            Source::Lists(_) | Source::Shards(_) => "0-read",
         };
         self.open = Some(Pass { name: name.into(), before: Vec::new(), kind: PassKind::Source { files, source, shards: None } });
     }
@@ -184,6 +238,7 @@ impl<'a> Cutter<'a> {
             }
             StageSettings::Dedupe(settings) => self.dedupe(number, &name, stage, settings)?,
             StageSettings::Fetch(settings) => self.fetch(number, &name, stage, settings)?,
+            StageSettings::Score(settings) => self.score(stage, settings)?,
             StageSettings::Write(settings) => self.write = Some(self.shards(stage, settings)?),
         }
         self.names.push(name);
@@ -307,6 +362,7 @@ impl<'a> Cutter<'a> {
             offline: settings.offline,
             unit_seconds: settings.unit_seconds,
             last_round: false,
+            scale_for: Vec::new(),
         };
         self.close_tables();
         self.schema =
@@ -325,21 +381,79 @@ impl<'a> Cutter<'a> {
         Ok(())
     }
 
+    /// A score runs in the pass that has the pictures: where they are fetched, or where shards are read.
+    fn score(&mut self, stage: &Placed<StageSettings>, settings: &ScoreSettings) -> Result<(), RecipeError> {
+        let model = self.model.take().ok_or_else(|| RecipeError::new(&stage.place, "the model was not looked for"))?;
+        let known = |name: &&str| self.schema.field_with_name(name).is_ok();
+        let text = match &settings.text {
+            Some(name) if !known(&name.as_str()) => return Err(self.no_column(stage.key("text"), name)),
+            Some(name) => name.clone(),
+            None => match ["text", "caption"].into_iter().find(known) {
+                Some(name) => name.to_owned(),
+                None => {
+                    return Err(RecipeError::new(&stage.place, "there is no column `text` or `caption`: name the captions with `text`"));
+                }
+            },
+        };
+        for name in std::iter::once(&model.name)
+            .chain(model.heads.iter().map(|head| &head.name))
+            .chain(model.prompts.iter().map(|prompts| &prompts.name))
+        {
+            // Scores of shards that are read again may be made anew; what a recipe has is not written over.
+            let again = self.ending.is_some() && self.schema.field_with_name(name).is_ok_and(|field| field.data_type().is_floating());
+            if known(&name.as_str()) && !again {
+                let message = format!("there is a column `{name}` already: give the score another `name`");
+                return Err(RecipeError::new(stage.key("name"), message));
+            }
+        }
+        let vectors = settings.vectors.unwrap_or_default();
+        if vectors != VectorFormat::None {
+            if self.vectors != VectorFormat::None && self.vectors != vectors {
+                return Err(RecipeError::new(stage.key("vectors"), "all score stages of a recipe store their vectors in one format"));
+            }
+            self.vectors = vectors;
+        }
+        let pictures = self.fetch.is_some() || self.ending.is_some();
+        if !pictures {
+            return Err(RecipeError::new(&stage.place, "`score` needs pictures: put it after `fetch`, or read `shards`"));
+        }
+        if let Some(fetch) = &mut self.fetch
+            && !fetch.pass.fetch.images.options.disable_all_reencoding
+        {
+            fetch.pass.fetch.scale_for.push(model.clone());
+        }
+        let score = Score { model, text, probability: settings.probability, vectors: vectors != VectorFormat::None };
+        self.schema =
+            Op::Score(Box::new(score.clone())).output_schema(&self.schema).map_err(|e| RecipeError::new(&stage.place, e.to_string()))?;
+        self.push(StreamStage::Score(Box::new(score)));
+        Ok(())
+    }
+
     fn shards(&self, stage: &Placed<StageSettings>, settings: &WriteSettings) -> Result<ShardSpec, RecipeError> {
         let fetch = self.fetch.as_ref();
-        if fetch.is_none() && matches!(settings.format, OutputFormat::Webdataset | OutputFormat::Files) {
+        if fetch.is_none() && self.ending.is_none() && matches!(settings.format, OutputFormat::Webdataset | OutputFormat::Files) {
             return Err(RecipeError::new(
                 stage.key("format"),
                 "without `fetch` there are no pictures to write: use `format = \"parquet\"`",
             ));
         }
-        let caption = if self.shape.compat_img2dataset { "caption" } else { "text" };
+        if self.shape.datacomp && settings.format != OutputFormat::Metadata {
+            return Err(RecipeError::new(stage.key("compat"), "`compat = \"datacomp\"` is about metadata: use `format = \"metadata\"`"));
+        }
+        // Shards that are read again may call it either way.
+        let captioned = self.ending.is_some() && self.schema.field_with_name("text").is_err();
+        let caption = if self.shape.compat_img2dataset || captioned { "caption" } else { "text" };
         Ok(ShardSpec {
             format: settings.format,
             shard_rows: fetch.map_or(10_000, |fetch| fetch.pass.unit_rows),
             caption: self.schema.field_with_name(caption).is_ok().then(|| caption.to_owned()),
-            extension: fetch.map_or("jpg", |fetch| fetch.pass.fetch.images.options.encode_format.extension()).to_owned(),
+            extension: match fetch {
+                Some(fetch) => fetch.pass.fetch.images.options.encode_format.extension().to_owned(),
+                None => self.ending.clone().unwrap_or_else(|| "jpg".to_owned()),
+            },
             compat: self.shape.compat_img2dataset,
+            datacomp: self.shape.datacomp,
+            vectors: self.vectors,
             fetch_stage: fetch.map_or_else(String::new, |fetch| fetch.pass.stage.clone()),
             deferred_folder: String::new(),
             failed_folder: String::new(),
@@ -362,7 +476,8 @@ impl<'a> Cutter<'a> {
         let Some(spec) = self.write.take() else {
             return Err(RecipeError::new(last, "the recipe does not end with `use = \"write\"`"));
         };
-        if self.schema.field_with_name(URL).is_err() {
+        // Samples of shards have keys; urls they may have lost.
+        if self.schema.field_with_name(URL).is_err() && self.ending.is_none() {
             return Err(RecipeError::new(last, "no column `url` is left"));
         }
         let mut pass = self.open.take().ok_or_else(|| RecipeError::new(last, "nothing to write"))?;

@@ -10,7 +10,9 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::error::{Place, RecipeError};
 use super::nearest;
-use super::settings::{DedupeSettings, FetchSettings, JobSettings, KeepSettings, LanguageSettings, SourceSettings, WriteSettings};
+use super::settings::{
+    DedupeSettings, FetchSettings, JobSettings, KeepSettings, LanguageSettings, ScoreSettings, SourceSettings, WriteSettings,
+};
 use crate::crawl::fetch::FetchConfig;
 
 /// Version of the recipe's language.
@@ -55,11 +57,13 @@ pub enum StageSettings {
     Dedupe(DedupeSettings),
     /// `fetch`
     Fetch(FetchSettings),
+    /// `score`
+    Score(ScoreSettings),
     /// `write`
     Write(WriteSettings),
 }
 
-const STAGES: [&str; 5] = ["language", "keep", "dedupe", "fetch", "write"];
+const STAGES: [&str; 6] = ["language", "keep", "dedupe", "fetch", "score", "write"];
 
 impl StageSettings {
     /// The word after `use`.
@@ -69,6 +73,7 @@ impl StageSettings {
             Self::Keep(_) => "keep",
             Self::Dedupe(_) => "dedupe",
             Self::Fetch(_) => "fetch",
+            Self::Score(_) => "score",
             Self::Write(_) => "write",
         }
     }
@@ -142,6 +147,7 @@ impl Recipe {
                     StageSettings::Keep(settings) => serde_json::to_value(settings),
                     StageSettings::Dedupe(settings) => serde_json::to_value(settings),
                     StageSettings::Fetch(settings) => serde_json::to_value(settings),
+                    StageSettings::Score(settings) => serde_json::to_value(settings),
                     StageSettings::Write(settings) => serde_json::to_value(settings),
                 }
                 .unwrap_or_default();
@@ -234,6 +240,7 @@ impl Reader<'_> {
             "keep" => read!(Keep),
             "dedupe" => read!(Dedupe),
             "fetch" => read!(Fetch),
+            "score" => read!(Score),
             "write" => read!(Write),
             other => return Err(RecipeError::new(&at, format!("no stage `{other}`{}; there are {}", hint(other, STAGES), list()))),
         })
@@ -241,12 +248,13 @@ impl Reader<'_> {
 }
 
 /// Shorter names that the design's recipes use.
-const ALIASES: [(&str, &str); 6] = [
+const ALIASES: [(&str, &str); 7] = [
     ("stage `fetch`", "resize"),
     ("stage `fetch`", "min_side"),
     ("stage `fetch`", "max_aspect"),
     ("stage `fetch`", "concurrency"),
     ("stage `fetch`", "unit_rows"),
+    ("stage `score`", "head"),
     ("stage `write`", "output_format"),
 ];
 
@@ -310,6 +318,7 @@ pub(super) fn json_schema() -> serde_json::Value {
                 stage::<KeepSettings>("keep"),
                 stage::<DedupeSettings>("dedupe"),
                 stage::<FetchSettings>("fetch"),
+                stage::<ScoreSettings>("score"),
                 stage::<WriteSettings>("write"),
             ] } },
         },

@@ -6,6 +6,7 @@
 mod compile;
 mod document;
 mod error;
+mod model;
 pub mod settings;
 
 pub use compile::{Compiled, compile};

@@ -8,7 +8,7 @@ use trommel_shards::image::{EncodeFormat, ImageOptions, Interpolation, ResizeMod
 use trommel_shards::lists::ListFormat;
 
 use crate::crawl::fetch::FetchConfig;
-use crate::op::write::OutputFormat;
+use crate::op::write::{OutputFormat, VectorFormat};
 
 /// Reads one word as serde would.
 fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
@@ -44,7 +44,16 @@ macro_rules! default_from_flags {
     };
 }
 
-default_from_flags!(JobSettings, SourceSettings, LanguageSettings, KeepSettings, DedupeSettings, FetchSettings, WriteSettings);
+default_from_flags!(
+    JobSettings,
+    SourceSettings,
+    LanguageSettings,
+    KeepSettings,
+    DedupeSettings,
+    FetchSettings,
+    ScoreSettings,
+    WriteSettings
+);
 
 /// `[job]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
@@ -86,6 +95,9 @@ pub struct SourceSettings {
     /// Url lists: parquet, csv, tsv, json, jsonl, txt, each also compressed.
     #[arg(long)]
     pub urls: Vec<String>,
+    /// Shards to read again: tars, or parquet files with pictures.
+    #[arg(long)]
+    pub shards: Vec<String>,
     /// What to extract from archives: image, image_only, audio, video, text.
     #[arg(long, value_delimiter = ',', default_value = "image")]
     pub types: Vec<String>,
@@ -336,15 +348,68 @@ impl FetchSettings {
     }
 }
 
+/// `use = "score"`: scores pairs with a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[serde(default)]
+pub struct ScoreSettings {
+    /// A folder or a hub id: CLIP, OpenCLIP, SigLIP, SigLIP 2; `miniweb-clip` is built in.
+    #[arg(long, default_value = "", help_heading = "Model")]
+    pub model: String,
+    /// Commit, tag or branch of a hub id.
+    #[arg(long, help_heading = "Model")]
+    pub revision: Option<String>,
+    /// Digest that the weights must have.
+    #[arg(long, help_heading = "Model")]
+    pub sha256: Option<String>,
+    /// Column of the score; the model's name with underscores by default.
+    #[arg(long = "score-name", help_heading = "Model")]
+    pub name: Option<String>,
+    /// Text column with the captions; `text` or `caption` by default.
+    #[arg(long, help_heading = "Model")]
+    pub text: Option<String>,
+    /// Also a column `NAME_probability`: the sigmoid of the model's own temperature and bias.
+    #[arg(long, value_parser = truth, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Model")]
+    pub probability: bool,
+    /// auto, cpu, or cuda:0,cuda:1.
+    #[arg(long, default_value = "auto", help_heading = "Model")]
+    pub device: String,
+    /// f32, bf16 or f16; f32 on the CPU and bf16 on cards by default.
+    #[arg(long, help_heading = "Model")]
+    pub precision: Option<String>,
+    /// Pictures, and captions, in a batch; 16 on the CPU and 128 on cards by default.
+    #[arg(long, help_heading = "Model")]
+    pub batch_size: Option<usize>,
+    /// Patches of a picture at most, for models that keep the aspect ratio.
+    #[arg(long, help_heading = "Model")]
+    pub max_num_patches: Option<u32>,
+    /// Heads over the picture's vector, as COLUMN=FILE: aesthetic, NSFW, watermark.
+    #[arg(long = "head", value_name = "COLUMN=FILE", help_heading = "Model")]
+    #[serde(alias = "head")]
+    pub heads: Vec<String>,
+    /// Column for a score from two lists of prompts.
+    #[arg(long, help_heading = "Model")]
+    pub prompts: Option<String>,
+    /// A prompt for what a picture should be; may be given more than once.
+    #[arg(long, help_heading = "Model")]
+    pub positive: Vec<String>,
+    /// A prompt for what it should not be.
+    #[arg(long, help_heading = "Model")]
+    pub negative: Vec<String>,
+    /// Vectors of pictures and captions beside each shard, float16; in a recipe none by default, with `embed` parquet (npz
+    /// with `--compat datacomp`).
+    #[arg(long, value_enum, help_heading = "Model")]
+    pub vectors: Option<VectorFormat>,
+}
+
 /// `use = "write"`: the final shards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
 #[serde(default)]
 pub struct WriteSettings {
-    /// webdataset, parquet, files or dummy.
+    /// webdataset, parquet, files, metadata or dummy.
     #[arg(long = "output-format", value_enum, default_value = "webdataset")]
     #[serde(alias = "output_format")]
     pub format: OutputFormat,
-    /// `img2dataset` for its JSON, columns and statistics to the letter.
+    /// `img2dataset` for its JSON, columns and statistics to the letter; `datacomp` for the columns of its metadata.
     #[arg(long)]
     pub compat: Option<String>,
 }

@@ -7,11 +7,12 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
-use trommel_shards::image::Processor;
+use trommel_shards::image::{Processor, RgbPicture};
 
 use super::{Fetch, FetchImages};
 use crate::crawl::fetch::{FetchOutcome, page_optout};
 use crate::op::rows::{column, strings};
+use crate::scorers::Scorer;
 
 /// What a row says of itself after fetching, in img2dataset's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +45,14 @@ pub(super) struct Row {
     pub(super) exif: Option<String>,
     pub(super) hash: Option<String>,
     pub(super) image: Option<Vec<u8>>,
+    /// The picture as each scoring model takes it; empty where it could not be scaled.
+    pub(super) pixels: Vec<Vec<u8>>,
 }
 
 impl Row {
     pub(super) fn failed(status: Status, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status, code: Some(code.into()), message: Some(message.into()), sizes: [None; 4], exif: None, hash: None, image: None }
+        let (code, message) = (Some(code.into()), Some(message.into()));
+        Self { status, code, message, sizes: [None; 4], exif: None, hash: None, image: None, pixels: Vec::new() }
     }
 
     pub(super) fn decoder_panicked() -> Self {
@@ -75,7 +79,8 @@ impl Row {
 
     /// Bytes that the row holds beyond its own size.
     pub(super) fn bytes(&self) -> usize {
-        self.image.as_ref().map_or(0, Vec::len) + self.exif.as_ref().map_or(0, String::len) + 128
+        let pixels: usize = self.pixels.iter().map(Vec::len).sum();
+        pixels + self.image.as_ref().map_or(0, Vec::len) + self.exif.as_ref().map_or(0, String::len) + 128
     }
 }
 
@@ -86,17 +91,18 @@ pub(super) struct ImageJob {
     expected: Option<StringArray>,
     boxes: Option<ListArray>,
     robots: Option<StringArray>,
+    scorers: Vec<Arc<Scorer>>,
 }
 
 impl ImageJob {
-    pub(super) fn new(op: &Arc<Fetch>, rows: &RecordBatch) -> Result<Self> {
+    pub(super) fn new(op: &Arc<Fetch>, rows: &RecordBatch, scorers: Vec<Arc<Scorer>>) -> Result<Self> {
         let expected = op.images.verify_hash.as_deref().map(|name| strings(rows, name).cloned()).transpose()?;
         let boxes = op.images.boxes.as_deref().map(|name| boxes_of(rows, name)).transpose()?;
         let robots = match rows.column_by_name("robots") {
             Some(column) if op.images.page_optout => column.as_string_opt::<i32>().cloned(),
             _ => None,
         };
-        Ok(Self { images: op.images.clone(), disallowed: op.config.disallowed_directives.clone(), expected, boxes, robots })
+        Ok(Self { images: op.images.clone(), disallowed: op.config.disallowed_directives.clone(), expected, boxes, robots, scorers })
     }
 
     /// The row of a picture whose page has opted out: nothing is requested for it.
@@ -114,7 +120,17 @@ impl ImageJob {
             return Row::failed(Status::FailedToDownload, "hash_mismatch", "hash mismatch");
         }
         let boxes = self.boxes.as_ref().filter(|boxes| boxes.is_valid(index)).map(|boxes| corners(boxes, index)).unwrap_or_default();
-        match processor.process(body, &boxes, &self.images.options) {
+        let mut pixels = Vec::new();
+        let processed = if self.scorers.is_empty() {
+            processor.process(body, &boxes, &self.images.options)
+        } else {
+            let mut show = |picture: &RgbPicture| {
+                // What cannot be scaled has no score; it is a picture all the same.
+                pixels = self.scorers.iter().map(|scorer| scorer.scale(picture).unwrap_or_default()).collect();
+            };
+            processor.process_and_show(body, &boxes, &self.images.options, &mut show)
+        };
+        match processed {
             Ok(done) => Row {
                 status: Status::Success,
                 code: None,
@@ -123,6 +139,7 @@ impl ImageJob {
                 exif: done.exif,
                 hash,
                 image: Some(done.bytes),
+                pixels,
             },
             Err(error) => Row { hash: None, ..Row::failed(Status::FailedToResize, error.code(), error.to_string()) },
         }

@@ -10,8 +10,8 @@ use super::job::Row;
 enum Slot {
     Waiting,
     Memory(Row),
-    /// The picture lies in the temporary file; the rest of the row stays here.
-    Disk(Row, u64, usize),
+    /// The picture, and its pixels for models, lie in the temporary file one after the other; the rest of the row stays here.
+    Disk(Row, u64, Vec<usize>),
 }
 
 /// The rows of one unit.
@@ -37,13 +37,17 @@ impl Reorder {
         let slot = if self.held + bytes > self.limit && at > 0 {
             match row.image.take() {
                 Some(image) => {
+                    let pieces: Vec<Vec<u8>> = std::iter::once(image).chain(std::mem::take(&mut row.pixels)).collect();
                     let offset = self.end;
                     let file = self.open()?;
                     file.seek(SeekFrom::Start(offset))?;
-                    file.write_all(&image)?;
-                    self.end += image.len() as u64;
+                    for piece in &pieces {
+                        file.write_all(piece)?;
+                    }
+                    let lengths: Vec<usize> = pieces.iter().map(Vec::len).collect();
+                    self.end += lengths.iter().sum::<usize>() as u64;
                     self.held += row.bytes();
-                    Slot::Disk(row, offset, image.len())
+                    Slot::Disk(row, offset, lengths)
                 }
                 None => {
                     self.held += bytes;
@@ -72,13 +76,19 @@ impl Reorder {
                     self.held -= row.bytes();
                     row
                 }
-                Some(Slot::Disk(mut row, offset, length)) => {
+                Some(Slot::Disk(mut row, offset, lengths)) => {
                     self.held -= row.bytes();
-                    let mut image = vec![0; length];
                     let file = self.open()?;
                     file.seek(SeekFrom::Start(offset))?;
-                    file.read_exact(&mut image)?;
-                    row.image = Some(image);
+                    let mut pieces = Vec::with_capacity(lengths.len());
+                    for length in lengths {
+                        let mut piece = vec![0; length];
+                        file.read_exact(&mut piece)?;
+                        pieces.push(piece);
+                    }
+                    let mut pieces = pieces.into_iter();
+                    row.image = pieces.next();
+                    row.pixels = pieces.collect();
                     row
                 }
                 Some(Slot::Waiting) | None => break,
@@ -106,7 +116,8 @@ mod tests {
     use super::*;
 
     fn row(index: usize) -> Row {
-        Row { image: Some(vec![index as u8; 1000]), ..Row::failed(Status::Success, "", index.to_string()) }
+        let pixels = vec![vec![1; index % 3], vec![index as u8; 7]];
+        Row { image: Some(vec![index as u8; 1000]), pixels, ..Row::failed(Status::Success, "", index.to_string()) }
     }
 
     #[test]

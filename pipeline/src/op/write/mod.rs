@@ -9,6 +9,7 @@ mod json;
 mod row_list;
 mod shards;
 mod table;
+mod vectors;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use row_list::{RowEntry, read_row_list, write_row_list};
 use shards::ShardSink;
 pub use shards::{OutputFormat, ShardSpec};
 use table::TableSink;
+pub use vectors::VectorFormat;
 
 /// Writes the units of one pass.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

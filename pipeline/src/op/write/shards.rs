@@ -15,12 +15,14 @@ use trommel_shards::marker::{Counts, Output};
 use trommel_shards::storage::{ObjectWriter, Storage};
 use trommel_shards::table::{ROW_GROUP_ROWS, TableWriter};
 use trommel_shards::tar::TarWriter;
+use trommel_shards::vectors::datacomp_schema;
 
 use super::json;
 use crate::crawl::fetch::is_transient;
 use crate::op::env::{Env, external};
 use crate::op::rows::{column, integers, strings};
 use crate::op::write::row_list::RowList;
+use crate::op::write::vectors::{VectorFormat, VectorSink};
 
 /// Bytes of a tar that are gathered before they are handed to storage.
 const FLUSH_BYTES: usize = 1 << 20;
@@ -37,6 +39,8 @@ pub enum OutputFormat {
     Parquet,
     /// A folder per shard, one file per member.
     Files,
+    /// One parquet file per shard without the pictures: scores and vectors for shards that stay where they are.
+    Metadata,
     /// Statistics only: measures fetching.
     Dummy,
 }
@@ -54,12 +58,22 @@ pub struct ShardSpec {
     pub extension: String,
     /// img2dataset's habits where they differ from ours: indented ASCII JSON, times in the statistics.
     pub compat: bool,
+    /// DataComp's columns where they differ from ours.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub datacomp: bool,
+    /// How vectors of models are stored.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub vectors: VectorFormat,
     /// Name of the fetching stage, for the funnel.
     pub fetch_stage: String,
     /// Folder for rows that are put off, relative to the job's output.
     pub deferred_folder: String,
     /// Folder for the list of rows that failed for a passing reason, relative to the job's output.
     pub failed_folder: String,
+}
+
+fn is_none(format: &VectorFormat) -> bool {
+    *format == VectorFormat::None
 }
 
 impl ShardSpec {
@@ -85,6 +99,7 @@ pub(super) struct ShardSink {
     rows: usize,
     tar: Option<(TarWriter, ObjectWriter)>,
     table: Option<TableWriter>,
+    vectors: Option<VectorSink>,
     deferred: RowList,
     failed: RowList,
     files: BTreeMap<String, Output>,
@@ -107,8 +122,11 @@ impl ShardSink {
                 TableWriter::create(&storage, &format!("{shard}.parquet"), Arc::clone(&schema), ROW_GROUP_ROWS).await.map_err(external)?,
             ),
         };
+        let key = schema.field_with_name("key").is_ok();
+        let vectors = VectorSink::open(&storage, shard, spec.vectors, input, key).await?;
         Ok(Self {
             spec: spec.clone(),
+            vectors,
             shard: shard.to_owned(),
             storage,
             schema,
@@ -167,7 +185,16 @@ impl ShardSink {
     }
 
     async fn write_rows(&mut self, batch: &RecordBatch, status: Option<&StringArray>) -> Result<()> {
-        let keys = self.keys(batch.num_rows());
+        // Shards that are read again keep their keys.
+        let fresh = !self.spec.fetch_stage.is_empty();
+        let keys = match batch.column_by_name("key").and_then(|keys| keys.as_string_opt::<i32>()).filter(|_| !fresh) {
+            Some(keys) => keys.clone(),
+            None => self.keys(batch.num_rows()),
+        };
+        if let Some(vectors) = &mut self.vectors {
+            let keys: ArrayRef = Arc::new(keys.clone());
+            vectors.write(batch, &keys).await?;
+        }
         let rows = self.final_rows(batch, &keys)?;
         let images = batch.column_by_name(IMAGE).and_then(|column| column.as_binary_opt::<i64>());
         let meta = RecordBatch::try_new_with_options(
@@ -258,6 +285,10 @@ impl ShardSink {
                         let images = column(batch, IMAGE)?.as_binary::<i64>();
                         Ok(Arc::new(images.iter().collect::<BinaryArray>()))
                     }
+                    name if self.spec.datacomp => match batch.column_by_name(name) {
+                        Some(column) => Ok(arrow::compute::cast(column, field.data_type())?),
+                        None => Ok(arrow::array::new_null_array(field.data_type(), batch.num_rows())),
+                    },
                     name => column(batch, name).map(Arc::clone),
                 }
             })
@@ -274,6 +305,9 @@ impl ShardSink {
         if let Some(table) = self.table {
             crate::failpoint::reach("between-tar-and-parquet");
             outputs.insert(format!("{}.parquet", self.shard), table.finish().await.map_err(external)?.into());
+        }
+        if let Some(vectors) = self.vectors {
+            vectors.finish(outputs).await?;
         }
         self.deferred.finish(&self.storage, outputs).await.map_err(external)?;
         self.failed.finish(&self.storage, outputs).await.map_err(external)?;
@@ -314,12 +348,15 @@ fn without_image(schema: &SchemaRef) -> SchemaRef {
 /// Data columns in order, no machinery. Fetched rows get `key` before `status`; rows that no fetch has seen are candidates,
 /// not samples, and keep the columns that they have. Parquet output gets the picture's column.
 fn final_schema(input: &SchemaRef, spec: &ShardSpec) -> SchemaRef {
+    if spec.datacomp {
+        return datacomp_schema_of(input);
+    }
     let mut fields = Vec::new();
     for field in input.fields().iter().filter(|field| !is_system(field.name())) {
         if field.name() == ERROR_CODE && spec.compat {
             continue;
         }
-        if field.name() == "status" {
+        if field.name() == "status" && !spec.fetch_stage.is_empty() {
             fields.push(Arc::new(Field::new("key", DataType::Utf8, true)));
         }
         fields.push(Arc::clone(field));
@@ -329,4 +366,13 @@ fn final_schema(input: &SchemaRef, spec: &ShardSpec) -> SchemaRef {
         fields.push(Arc::new(Field::new(&spec.extension, DataType::Binary, true).with_metadata(mark)));
     }
     Arc::new(Schema::new(fields))
+}
+
+/// DataComp's columns, in its order and with its types; a score keeps what its metadata says of it.
+fn datacomp_schema_of(input: &SchemaRef) -> SchemaRef {
+    let described = |field: &Arc<Field>| match input.field_with_name(field.name()) {
+        Ok(given) => Arc::new(field.as_ref().clone().with_metadata(given.metadata().clone())),
+        Err(_) => Arc::clone(field),
+    };
+    Arc::new(Schema::new(datacomp_schema().fields().iter().map(described).collect::<Vec<_>>()))
 }
