@@ -5,7 +5,7 @@ CARGO ?= cargo
 PACKAGES := cmake nasm protobuf-compiler pkg-config libopenblas-dev
 BINARY := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/trommel
 
-.PHONY: quickstart test bench lint docs setup build peers
+.PHONY: quickstart test bench bench-embed lint docs setup build peers
 
 quickstart: build
 	$(BINARY) demo --output out/demo
@@ -21,6 +21,11 @@ test: build
 bench: setup
 	$(CARGO) build --release --workspace --benches
 	bash tests/bench/run.sh
+
+# Models: ours, PyTorch and the matrix-multiplication limit, then `embed` over stored shards.
+bench-embed: setup
+	$(CARGO) build --release --workspace --benches
+	bash tests/bench/run_embed.sh
 
 lint: setup
 	$(CARGO) fmt --all --check
