@@ -37,11 +37,11 @@ struct Scene {
 impl Scene {
     fn new(pages: u64) -> Self {
         let web = Web::launch(calm(pages));
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let crawl = folder.path().join("crawl");
         web.write_wats(&crawl, 2);
         let (file, output) = (folder.path().join("job.toml"), folder.path().join("scored"));
-        std::fs::write(&file, recipe("job", &crawl, &output, STAGES)).unwrap();
+        std::fs::write(&file, recipe("job", &crawl, &output, STAGES)).expect("a temporary folder can be written to");
         Trommel::run(&file).ends_with(0);
         Self { _web: web, recipe: file, output, folder }
     }
