@@ -40,7 +40,7 @@ def main():
           + subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip(), flush=True)
     found = [path for path in glob.glob(os.path.join(DEPS, "towers-*")) if re.fullmatch(r"towers-[0-9a-f]{16}", os.path.basename(path))]
     if not os.path.isdir(os.path.join(ROOT, "clip_b32")):
-        subprocess.run([PEER, "tests/models/make_checkpoints.py", "--big", ROOT], check=True)
+        subprocess.run([PEER, "tests/models/make_checkpoints.py", ROOT, "--big", "clip_b32", "siglip_b16"], check=True)
     folders = sorted(path for path in glob.glob(os.path.join(ROOT, "*")) if os.path.isfile(os.path.join(path, "config.json")))
     print("\n### Towers\n", flush=True)
     subprocess.run([max(found, key=os.path.getmtime), "--rounds", os.environ.get("BENCH_ROUNDS", "5")] + folders, check=True)
