@@ -38,7 +38,7 @@ with tarfile.open(sys.argv[1], "w", format=tarfile.USTAR_FORMAT) as tar:
 def main():
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, commit "
           + subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip(), flush=True)
-    found = [path for path in glob.glob(os.path.join(DEPS, "towers-*")) if re.fullmatch(r"towers-[0-9a-f]{16}", os.path.basename(path))]
+    found = [path for path in glob.glob(os.path.join(DEPS, "tower_speed-*")) if re.fullmatch(r"tower_speed-[0-9a-f]{16}", os.path.basename(path))]
     if not os.path.isdir(os.path.join(ROOT, "clip_b32")):
         subprocess.run([PEER, "tests/models/make_checkpoints.py", ROOT, "--big", "clip_b32", "siglip_b16"], check=True)
     folders = sorted(path for path in glob.glob(os.path.join(ROOT, "*")) if os.path.isfile(os.path.join(path, "config.json")))

@@ -1,7 +1,7 @@
 //! Images and captions a second: our kernels, candle's operations and PyTorch, on the same weights, in turns.
 //!
 //! ```text
-//! cargo bench -p trommel-embeddings --bench towers -- [--batch 16] [--threads 2] [--rounds 5] [FOLDER ..]
+//! cargo bench -p trommel-embeddings --bench tower_speed -- [--batch 16] [--threads 2] [--rounds 5] [FOLDER ..]
 //! ```
 //!
 //! PyTorch takes part when `TROMMEL_PEER_PYTHON` names a Python that has it; without folders the checkpoints are then made
