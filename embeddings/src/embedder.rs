@@ -97,6 +97,7 @@ struct Read {
     tokenizer: CaptionTokenizer,
     devices: Vec<(DeviceName, candle_core::Device)>,
     precision: Precision,
+    card: ModelCard,
 }
 
 impl Read {
@@ -105,9 +106,10 @@ impl Read {
             Some(folder) => ModelFiles { model: model.to_owned(), ..locate(&folder.display().to_string(), None, None)? },
             None => locate(model, options.revision.as_deref(), None)?,
         };
-        if let Some(expected) = &options.sha256 {
-            files.expect_weights(expected)?;
-        }
+        let weights_sha256 = match &options.sha256 {
+            Some(expected) => files.expect_weights(expected)?,
+            None => files.weights_sha256()?,
+        };
         let config = ModelConfig::read(&files.config)?;
         let (preprocessor, tokenizer) = inputs(&files, &config, options.max_num_patches)?;
         tokenizer.check(config.text.vocabulary, config.text.context)?;
@@ -115,19 +117,16 @@ impl Read {
         let first =
             devices.first().ok_or_else(|| ModelError::Device { device: options.device.to_string(), message: "no device".into() })?;
         let precision = options.precision.unwrap_or_else(|| Precision::default_for(&first.1));
-        Ok(Self { files, config, preprocessor, tokenizer, devices, precision })
-    }
-
-    fn card(&self) -> Result<ModelCard, ModelError> {
-        Ok(ModelCard {
-            model: self.files.model.clone(),
-            revision: self.files.revision.clone(),
-            weights_sha256: self.files.weights_sha256()?,
-            preprocess: self.preprocessor.id().to_owned(),
-            tokenizer: self.tokenizer.id().to_owned(),
-            precision: self.precision.to_string(),
-            dim: self.config.dim,
-        })
+        let card = ModelCard {
+            model: files.model.clone(),
+            revision: files.revision.clone(),
+            weights_sha256,
+            preprocess: preprocessor.id().to_owned(),
+            tokenizer: tokenizer.id().to_owned(),
+            precision: precision.to_string(),
+            dim: config.dim,
+        };
+        Ok(Self { files, config, preprocessor, tokenizer, devices, precision, card })
     }
 }
 
@@ -136,7 +135,7 @@ impl Read {
 /// # Errors
 /// As [`Embedder::open`], but for weights that do not load.
 pub fn describe(model: &str, options: &EmbedderOptions) -> Result<ModelCard, ModelError> {
-    Read::new(model, options)?.card()
+    Ok(Read::new(model, options)?.card)
 }
 
 /// Preprocessing and tokenizer of a model folder.
@@ -179,7 +178,6 @@ impl Embedder {
     /// [`ModelError`], naming the file and what is wrong with it.
     pub fn open(model: &str, options: &EmbedderOptions) -> Result<Self, ModelError> {
         let read = Read::new(model, options)?;
-        let card = read.card()?;
         let cpus = read.devices.iter().filter(|(_, device)| device.is_cpu()).count().max(1);
         let threads = (options.threads / cpus).max(1);
         let mut replicas: Vec<(DeviceName, crate::pool::Factory)> = Vec::new();
@@ -198,7 +196,7 @@ impl Embedder {
         let pool = PoolModel { name: MODEL.to_owned(), replicas, batching };
         let pool = Pool::new(vec![pool], PoolOptions::default())
             .map_err(|e| ModelError::NotFound { model: model.to_owned(), message: e.to_string() })?;
-        Ok(Self { card, preprocessor: read.preprocessor, tokenizer: read.tokenizer, pool, logits })
+        Ok(Self { card: read.card, preprocessor: read.preprocessor, tokenizer: read.tokenizer, pool, logits })
     }
 
     /// What its values depend on.
@@ -231,8 +229,9 @@ impl Embedder {
     /// # Errors
     /// [`PoolError`] when the pool is dead; what is wrong with one picture stands in its place.
     pub fn embed_pictures(&self, pictures: &[Picture<'_>]) -> Result<Vec<Embedded>, PoolError> {
-        let prepared: Vec<_> = pictures.iter().map(|picture| self.preprocessor.prepare(*picture)).collect();
-        scatter(prepared, |good| self.pool.embed_images(MODEL, good))
+        let (good, places) = split(pictures.iter().map(|picture| self.preprocessor.prepare(*picture)));
+        let embedded = if good.is_empty() { Vec::new() } else { self.pool.embed_images(MODEL, good)? };
+        Ok(merge(places, embedded))
     }
 
     /// Embeds captions as one unit. Blocks.
@@ -240,8 +239,9 @@ impl Embedder {
     /// # Errors
     /// As [`Embedder::embed_pictures`].
     pub fn embed_captions(&self, captions: &[&str]) -> Result<Vec<Embedded>, PoolError> {
-        let tokens: Vec<_> = captions.iter().map(|caption| self.tokenizer.encode(caption)).collect();
-        scatter(tokens, |good| self.pool.embed_texts(MODEL, good))
+        let (good, places) = split(captions.iter().map(|caption| self.tokenizer.encode(caption)));
+        let embedded = if good.is_empty() { Vec::new() } else { self.pool.embed_texts(MODEL, good)? };
+        Ok(merge(places, embedded))
     }
 
     /// Embeds prepared pictures as one unit, waiting without a thread.
@@ -260,42 +260,27 @@ impl Embedder {
     /// # Errors
     /// As [`Embedder::embed_pictures`].
     pub async fn embed_texts(&self, captions: &[&str]) -> Result<Vec<Embedded>, PoolError> {
-        let mut places = Vec::with_capacity(captions.len());
-        let mut good = Vec::new();
-        for caption in captions {
-            match self.tokenizer.encode(caption) {
-                Ok(tokens) => {
-                    good.push(tokens);
-                    places.push(None);
-                }
-                Err(error) => places.push(Some(Err(crate::pool::RowError::Input(error.to_string())))),
-            }
-        }
+        let (good, places) = split(captions.iter().map(|caption| self.tokenizer.encode(caption)));
         let embedded = if good.is_empty() { Vec::new() } else { self.pool.submit_texts_async(MODEL, good).await?.await };
         Ok(merge(places, embedded))
     }
 }
 
-/// Embeds what could be prepared, and puts the reasons of the others in their places.
-fn scatter<T>(
-    rows: Vec<Result<T, ModelError>>,
-    embed: impl FnOnce(Vec<T>) -> Result<Vec<Embedded>, PoolError>,
-) -> Result<Vec<Embedded>, PoolError> {
+/// What could be prepared, and for every row either nothing yet or the reason why not.
+fn split<T>(rows: impl Iterator<Item = Result<T, ModelError>>) -> (Vec<T>, Vec<Option<Embedded>>) {
     let mut good = Vec::new();
-    let mut places = Vec::with_capacity(rows.len());
-    for row in rows {
-        match row {
-            Ok(row) => {
-                good.push(row);
-                places.push(None);
-            }
-            Err(error) => places.push(Some(Err(crate::pool::RowError::Input(error.to_string())))),
+    let places = rows.map(|row| match row {
+        Ok(row) => {
+            good.push(row);
+            None
         }
-    }
-    let embedded = if good.is_empty() { Vec::new() } else { embed(good)? };
-    Ok(merge(places, embedded))
+        Err(error) => Some(Err(crate::pool::RowError::Input(error.to_string()))),
+    });
+    let places = places.collect();
+    (good, places)
 }
 
+/// Puts vectors where no reason stands.
 fn merge(places: Vec<Option<Embedded>>, embedded: Vec<Embedded>) -> Vec<Embedded> {
     let mut embedded = embedded.into_iter();
     let lost = || Err(crate::pool::RowError::Input("the pool gave too few rows".to_owned()));

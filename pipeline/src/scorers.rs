@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use trommel_embeddings::checkpoint::expect_sha256;
 use trommel_embeddings::device::{DeviceChoice, Precision};
 use trommel_embeddings::heads::{Head, ZeroShot, ZeroShotScore};
 use trommel_embeddings::pool::PoolError;
-use trommel_embeddings::{Embedder, EmbedderOptions, ModelError, Picture, Prepared, dot};
+use trommel_embeddings::{Embedder, EmbedderOptions, ModelCard, ModelError, Picture, Prepared, dot};
 use trommel_shards::image::{ImageOptions, Processor, RgbPicture};
 
 /// A model that cannot be used.
@@ -59,20 +60,8 @@ pub struct Prompts {
 pub struct ScoreModel {
     /// Name of the score's column.
     pub name: String,
-    /// Folder or hub id.
-    pub model: String,
-    /// Commit or branch of a hub id.
-    pub revision: Option<String>,
-    /// Digest of the weights.
-    pub weights_sha256: String,
-    /// How pictures are prepared.
-    pub preprocess: String,
-    /// How captions are tokenised.
-    pub tokenizer: String,
-    /// `f32`, `bf16` or `f16`.
-    pub precision: String,
-    /// Components of an embedding.
-    pub dim: usize,
+    /// The model, found.
+    pub card: ModelCard,
     /// Pictures in a batch; the device's own default when there is none.
     pub batch: Option<usize>,
     /// NaFlex: patches of a picture at most.
@@ -91,12 +80,11 @@ impl ScoreModel {
     /// # Errors
     /// When the device or the precision has no meaning.
     pub fn options(&self, threads: usize) -> Result<EmbedderOptions, ModelError> {
-        let precision = if self.precision.is_empty() { None } else { Some(self.precision.parse::<Precision>()?) };
         Ok(EmbedderOptions {
-            revision: self.revision.clone(),
-            sha256: (!self.weights_sha256.is_empty()).then(|| self.weights_sha256.clone()),
+            revision: self.card.revision.clone(),
+            sha256: Some(self.card.weights_sha256.clone()),
             device: self.device.parse::<DeviceChoice>()?,
-            precision,
+            precision: Some(self.card.precision.parse::<Precision>()?),
             batch: self.batch,
             threads,
             max_num_patches: self.max_num_patches,
@@ -136,16 +124,20 @@ impl Scorer {
     /// # Errors
     /// [`ScoreError`]; a model that is not the planned one is refused.
     pub fn open(spec: &ScoreModel, threads: usize) -> Result<Self, ScoreError> {
-        let embedder = Embedder::open(&spec.model, &spec.options(threads)?)?;
+        let planned = &spec.card;
+        let embedder = Embedder::open(&planned.model, &spec.options(threads)?)?;
         let card = embedder.card();
         for (what, planned, found) in
-            [("its preprocessing", &spec.preprocess, &card.preprocess), ("its tokenizer", &spec.tokenizer, &card.tokenizer)]
+            [("its preprocessing", &planned.preprocess, &card.preprocess), ("its tokenizer", &planned.tokenizer, &card.tokenizer)]
         {
             if planned != found {
-                return Err(ScoreError::Changed { model: spec.model.clone(), what });
+                return Err(ScoreError::Changed { model: card.model.clone(), what });
             }
         }
-        let heads = spec.heads.iter().map(|head| Head::load(Path::new(&head.path), spec.dim)).collect::<Result<_, _>>()?;
+        for head in &spec.heads {
+            expect_sha256(Path::new(&head.path), &head.sha256)?;
+        }
+        let heads = spec.heads.iter().map(|head| Head::load(Path::new(&head.path), card.dim)).collect::<Result<_, _>>()?;
         let zero_shot = spec.prompts.as_ref().map(|prompts| zero_shot(&embedder, prompts)).transpose()?;
         Ok(Self { embedder, heads, zero_shot, images: ImageOptions::default(), preparing: AtomicU64::new(0) })
     }

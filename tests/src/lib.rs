@@ -7,11 +7,13 @@
 mod binary;
 mod outputs;
 mod plain;
+mod scene;
 mod web;
 
 pub use binary::{Done, Trommel, binary};
 pub use outputs::{Table, all_files, data_files, fingerprint, fingerprint_of, sample_keys, tables, tar_members};
 pub use plain::{Gate, Plain, Reply, picture};
+pub use scene::Scene;
 pub use web::{Web, calm, recipe};
 
 /// A seeded stream of numbers (SplitMix64, Steele, Lea and Flood 2014), so that "random" moments are the same each time.

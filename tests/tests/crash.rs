@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use trommel_tests::{Random, Trommel, Web, all_files, calm, fingerprint, recipe};
+use trommel_tests::{Random, Scene, Trommel, all_files, fingerprint};
 
 const STAGES: &str = r#"
 [[stage]]
@@ -25,55 +24,43 @@ use   = "keep"
 where = "status != 'success' or width * height >= 100"
 "#;
 
-/// A web, a recipe over it, and what a run that nobody disturbs makes of it.
-struct Scene {
-    _web: Web,
-    folder: tempfile::TempDir,
-    recipe: PathBuf,
-    undisturbed: BTreeMap<String, String>,
+/// What a run that nobody disturbs makes, file by file.
+struct Undisturbed {
+    scene: Scene,
+    fingerprint: BTreeMap<String, String>,
     names: Vec<String>,
-    took: Duration,
 }
 
-impl Scene {
+impl Undisturbed {
     fn new(pages: u64) -> Self {
-        let web = Web::launch(calm(pages));
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let crawl = folder.path().join("crawl");
-        web.write_wats(&crawl, 2);
-        let file = folder.path().join("job.toml");
-        let output = folder.path().join("undisturbed");
-        std::fs::write(&file, recipe("job", &crawl, &output, STAGES)).expect("a temporary folder can be written to");
-        let started = Instant::now();
-        Trommel::run(&file).ends_with(0);
-        let took = started.elapsed();
-        let names = all_files(&output).into_keys().collect();
-        Self { _web: web, recipe: file, undisturbed: fingerprint(&output), names, took, folder }
+        let scene = Scene::new(pages, STAGES);
+        let names = all_files(&scene.output).into_keys().collect();
+        Self { fingerprint: fingerprint(&scene.output), names, scene }
     }
 
     fn run(&self, output: &Path) -> Trommel {
-        Trommel::run(&self.recipe).arg("--output").arg(output)
+        self.scene.run(output)
     }
 
     /// That a folder holds what the undisturbed run made: the dataset to the byte, and the same files in the ledger.
     #[track_caller]
     fn is_finished(&self, output: &Path, what: &str) {
-        assert_eq!(fingerprint(output), self.undisturbed, "{what}");
+        assert_eq!(fingerprint(output), self.fingerprint, "{what}");
         assert_eq!(all_files(output).into_keys().collect::<Vec<_>>(), self.names, "{what}");
     }
 }
 
 #[test]
 fn a_run_that_is_killed_at_thirty_random_moments_gives_the_bytes_of_one_that_was_not() {
-    let scene = Scene::new(48);
+    let scene = Undisturbed::new(48);
     let mut random = Random(30);
-    let mut took = scene.took;
+    let mut took = scene.scene.took;
     let mut hits = 0;
     for attempt in 0..90 {
         if hits == 30 {
             break;
         }
-        let output = scene.folder.path().join(format!("killed-{attempt}"));
+        let output = scene.scene.path(&format!("killed-{attempt}"));
         // Every third run is killed once more while it goes on.
         for again in 0..if attempt % 3 == 0 { 2 } else { 1 } {
             let moment = took.mul_f64(random.unit());
@@ -98,10 +85,10 @@ fn a_run_that_is_killed_at_thirty_random_moments_gives_the_bytes_of_one_that_was
 
 #[test]
 fn a_crash_between_any_two_steps_of_a_unit_costs_that_unit_only() {
-    let scene = Scene::new(12);
+    let scene = Undisturbed::new(12);
     for point in ["before-tar-commit", "between-tar-and-parquet", "before-marker"] {
         for count in [1, 2, 3] {
-            let output = scene.folder.path().join(format!("{point}-{count}"));
+            let output = scene.scene.path(&format!("{point}-{count}"));
             let crashed = scene.run(&output).env("TROMMEL_FAILPOINT", &format!("{point}:{count}")).end();
             assert_eq!(crashed.code, None, "the failpoint `{point}:{count}` was not reached\n{}", crashed.err);
             scene.run(&output).ends_with(0);
@@ -112,8 +99,8 @@ fn a_crash_between_any_two_steps_of_a_unit_costs_that_unit_only() {
 
 #[test]
 fn a_run_that_crashes_again_and_again_comes_to_its_end() {
-    let scene = Scene::new(12);
-    let output = scene.folder.path().join("out");
+    let scene = Undisturbed::new(12);
+    let output = scene.scene.path("out");
     let mut crashes = 0;
     // Each crash comes one unit later: packing is one step however many units it cuts.
     while scene.run(&output).env("TROMMEL_FAILPOINT", &format!("before-marker:{}", crashes + 1)).end().code.is_none() {
@@ -127,8 +114,8 @@ fn a_run_that_crashes_again_and_again_comes_to_its_end() {
 
 #[test]
 fn outputs_that_are_lost_or_torn_are_made_again() {
-    let scene = Scene::new(12);
-    let output = scene.folder.path().join("out");
+    let scene = Undisturbed::new(12);
+    let output = scene.scene.path("out");
     scene.run(&output).ends_with(0);
     let shards: Vec<PathBuf> = all_files(&output).into_iter().filter(|(name, _)| name.ends_with(".tar")).map(|(_, path)| path).collect();
     std::fs::remove_file(&shards[0]).unwrap();

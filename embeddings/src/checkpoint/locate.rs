@@ -1,68 +1,13 @@
 //! Where a model's files are: a folder, the hub's cache, or the hub.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::ApiBuilder;
 use hf_hub::{Cache, Repo, RepoType};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use super::files::{CONFIG, INDEX, ModelFiles, OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, WEIGHTS, in_folder, shards};
 use crate::error::ModelError;
-
-/// Whose names the files and tensors have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
-    /// `config.json` and `model.safetensors`, as transformers writes them.
-    Transformers,
-    /// `open_clip_config.json` and `open_clip_model.safetensors`.
-    OpenClip,
-}
-
-/// The files of one model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelFiles {
-    /// As it was asked for, without the revision.
-    pub model: String,
-    /// The folder that holds everything: config, weights, tokenizer, preprocessing.
-    pub folder: PathBuf,
-    /// Commit of the hub's repository. A folder of one's own has none.
-    pub revision: Option<String>,
-    /// Whose names the files have.
-    pub layout: Layout,
-    /// `config.json` or `open_clip_config.json`.
-    pub config: PathBuf,
-    /// One safetensors file, or the shards in the order of their names.
-    pub weights: Vec<PathBuf>,
-}
-
-impl ModelFiles {
-    /// Digest for provenance: sha256 of the file, or of the lines `name sha256` of all shards.
-    ///
-    /// # Errors
-    /// [`ModelError::Io`].
-    pub fn weights_sha256(&self) -> Result<String, ModelError> {
-        if let [one] = self.weights.as_slice() {
-            return sha256_of(one);
-        }
-        let mut all = Sha256::new();
-        for path in &self.weights {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            all.update(format!("{name} {}\n", sha256_of(path)?).as_bytes());
-        }
-        Ok(hex(&all.finalize()))
-    }
-
-    /// Whether the weights are those that were asked for, by [`ModelFiles::weights_sha256`].
-    ///
-    /// # Errors
-    /// [`ModelError::Digest`] where not; [`ModelError::Io`].
-    pub fn expect_weights(&self, expected: &str) -> Result<(), ModelError> {
-        let path = self.weights.first().map_or_else(|| self.folder.clone(), Clone::clone);
-        same_digest(path, self.weights_sha256()?, expected)
-    }
-}
 
 /// What a model may need beside config and weights.
 const COMPANIONS: [&str; 10] = [
@@ -77,13 +22,6 @@ const COMPANIONS: [&str; 10] = [
     "spiece.model",
     "tokenizer.model",
 ];
-const CONFIG: &str = "config.json";
-const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-const OPEN_CLIP_WEIGHTS: &str = "open_clip_model.safetensors";
-/// An index names every tensor; the largest known have some hundred kilobytes.
-const LARGEST_INDEX: u64 = 64 << 20;
 
 /// Where hub models are looked for.
 #[derive(Debug, Clone)]
@@ -268,106 +206,4 @@ fn parse_id<'a>(id: &'a str, revision: Option<&'a str>) -> Result<(&'a str, &'a 
 fn has_tokenizer(folder: &Path) -> bool {
     let there = |name: &str| folder.join(name).is_file();
     there("tokenizer.json") || there("spiece.model") || (there("vocab.json") && there("merges.txt"))
-}
-
-/// The files of a model in a folder.
-fn in_folder(model: &str, folder: &Path, revision: Option<String>) -> Result<ModelFiles, ModelError> {
-    let there = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
-    let found = |layout, config, weights| ModelFiles {
-        model: model.to_owned(),
-        folder: folder.to_path_buf(),
-        revision: revision.clone(),
-        layout,
-        config,
-        weights,
-    };
-    // Folders on the hub often have both; the names of transformers go first where their weights are there.
-    if let Some(config) = there(CONFIG) {
-        if let Some(weights) = there(WEIGHTS) {
-            return Ok(found(Layout::Transformers, config, vec![weights]));
-        }
-        if let Some(index) = there(INDEX) {
-            let names = shards(&index)?;
-            let missing: Vec<&String> = names.iter().filter(|name| there(name).is_none()).collect();
-            if let Some(first) = missing.first() {
-                let message = format!("{} of {} shards are not beside it, the first `{first}`", missing.len(), names.len());
-                return Err(ModelError::Weights { path: index, message });
-            }
-            return Ok(found(Layout::Transformers, config, names.iter().map(|name| folder.join(name)).collect()));
-        }
-    }
-    if let Some(config) = there(OPEN_CLIP_CONFIG) {
-        // Without a `config.json` there is nobody else whose `model.safetensors` it could be.
-        if let Some(weights) = there(OPEN_CLIP_WEIGHTS).or_else(|| there(WEIGHTS)) {
-            return Ok(found(Layout::OpenClip, config, vec![weights]));
-        }
-    }
-    let configs = [CONFIG, OPEN_CLIP_CONFIG].map(there);
-    let place = folder.display();
-    let message = if configs.iter().all(Option::is_none) {
-        format!("`{place}` has neither `{CONFIG}` nor `{OPEN_CLIP_CONFIG}`")
-    } else {
-        let pickled = ["pytorch_model.bin", "open_clip_pytorch_model.bin"].into_iter().find(|name| there(name).is_some());
-        let hint = pickled.map_or_else(String::new, |name| format!("; `{name}` runs code when read and is not: save it as safetensors"));
-        format!("`{place}` has no weights: looked for `{WEIGHTS}`, `{INDEX}`, `{OPEN_CLIP_WEIGHTS}`{hint}")
-    };
-    Err(ModelError::NotFound { model: model.to_owned(), message })
-}
-
-/// Names of the shards in an index, in order, each once.
-fn shards(index: &Path) -> Result<Vec<String>, ModelError> {
-    let io = |source| ModelError::Io { path: index.to_path_buf(), source };
-    let wrong = |message: String| ModelError::Config { path: index.to_path_buf(), message };
-    let size = std::fs::metadata(index).map_err(io)?.len();
-    if size > LARGEST_INDEX {
-        return Err(wrong(format!("{size} bytes are too many for an index")));
-    }
-    let value: Value = serde_json::from_slice(&std::fs::read(index).map_err(io)?).map_err(|e| wrong(format!("not JSON: {e}")))?;
-    let map = value.get("weight_map").and_then(Value::as_object);
-    let map = map.ok_or_else(|| wrong("`weight_map` is missing".to_owned()))?;
-    let mut names = BTreeSet::new();
-    for (tensor, file) in map {
-        let plain = |name: &&str| name.ends_with(".safetensors") && !name.contains(['/', '\\']) && !name.starts_with('.');
-        let name = file.as_str().filter(plain);
-        names.insert(name.ok_or_else(|| wrong(format!("`{tensor}` is in {file}, not a file beside the index")))?.to_owned());
-    }
-    if names.is_empty() {
-        return Err(wrong("`weight_map` is empty".to_owned()));
-    }
-    Ok(names.into_iter().collect())
-}
-
-/// sha256 of a file, read once, in 64 lower-case hexadecimal digits.
-///
-/// # Errors
-/// [`ModelError::Io`].
-pub fn sha256_of(path: &Path) -> Result<String, ModelError> {
-    let io = |source| ModelError::Io { path: path.to_path_buf(), source };
-    let mut file = std::fs::File::open(path).map_err(io)?;
-    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer).map_err(io)? {
-            0 => return Ok(hex(&digest.finalize())),
-            read => digest.update(&buffer[..read]),
-        }
-    }
-}
-
-/// Whether a file is the one that was asked for.
-///
-/// # Errors
-/// [`ModelError::Digest`] where not; [`ModelError::Io`].
-pub fn expect_sha256(path: &Path, expected: &str) -> Result<(), ModelError> {
-    same_digest(path.to_path_buf(), sha256_of(path)?, expected)
-}
-
-fn same_digest(path: PathBuf, found: String, expected: &str) -> Result<(), ModelError> {
-    if found.eq_ignore_ascii_case(expected.trim()) {
-        return Ok(());
-    }
-    Err(ModelError::Digest { path, found, expected: expected.to_owned() })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,7 +2,11 @@
 
 pub mod builtin;
 pub mod config;
+mod digest;
+mod files;
 pub mod locate;
 pub mod weights;
 
-pub use locate::{Layout, ModelFiles, expect_sha256, locate, sha256_of};
+pub use digest::{expect_sha256, sha256_of};
+pub use files::{Layout, ModelFiles};
+pub use locate::locate;

@@ -11,8 +11,9 @@ use super::parameters::{Parameters, Store};
 use super::plain::{PlainEncoder, PlainModel, PlainStore};
 use super::positions::PositionCache;
 use super::{DualEncoder, Logits};
+use crate::checkpoint::ModelFiles;
 use crate::checkpoint::config::{Architecture, Grid, ModelConfig};
-use crate::checkpoint::weights::{ModelFiles, WeightFile, Weights, combined, sha256};
+use crate::checkpoint::weights::Weights;
 use crate::error::ModelError;
 
 /// Where and how a model computes.
@@ -56,10 +57,6 @@ pub struct ModelInfo {
     pub logits: Logits,
     /// Values in the weights.
     pub parameters: u64,
-    /// The files of the weights, each with its digest.
-    pub weights: Vec<WeightFile>,
-    /// One digest for all of them; see [`combined`].
-    pub weights_sha256: String,
     /// Numbers that it computes in: `f32`, `f16` or `bf16`.
     pub dtype: &'static str,
     /// The code that computes: `avx512`, `avx2` or `portable` for the CPU's own kernels, or `candle`.
@@ -104,7 +101,7 @@ impl Model {
         Self::load(&ModelFiles::in_folder(folder)?, options)
     }
 
-    /// Loads files: reads the config, maps and checks the weights, and takes their digest.
+    /// Loads files: reads the config, maps and checks the weights. Their digest is [`ModelFiles::weights_sha256`].
     ///
     /// # Errors
     /// [`ModelError::Config`], [`ModelError::UnknownArchitecture`], [`ModelError::Weights`], [`ModelError::Io`], and
@@ -130,7 +127,6 @@ impl Model {
             }
         };
         let opened = Weights::open(weights)?;
-        let files = weights.iter().map(|path| sha256(path)).collect::<Result<Vec<_>, _>>()?;
         let own = options.path == ComputePath::Fastest && options.device.is_cpu() && options.dtype == DType::F32;
         let (shared, logits, count, kernels) = if own {
             let store = CpuStore::new();
@@ -148,17 +144,7 @@ impl Model {
             let model = PlainModel { config: config.clone(), parameters, store, positions, logits };
             (Shared::Plain(Arc::new(model)), logits, count, "candle")
         };
-        let info = ModelInfo {
-            architecture: config.architecture,
-            dim: config.dim,
-            logits,
-            parameters: count,
-            weights_sha256: combined(&files),
-            weights: files,
-            dtype,
-            kernels,
-            config,
-        };
+        let info = ModelInfo { architecture: config.architecture, dim: config.dim, logits, parameters: count, dtype, kernels, config };
         Ok(Self { shared, info: Arc::new(info) })
     }
 

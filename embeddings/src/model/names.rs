@@ -1,6 +1,6 @@
 //! What the layouts call their tensors.
 
-use crate::checkpoint::config::Layout;
+use crate::checkpoint::config::TensorNames;
 
 /// Which of the two towers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(super) struct BlockNames {
     pub(super) down: String,
 }
 
-pub(super) fn block(layout: Layout, side: Side, index: usize) -> BlockNames {
+pub(super) fn block(layout: TensorNames, side: Side, index: usize) -> BlockNames {
     let names = |stem: String, [norm1, out, norm2, up, down]: [&str; 5], qkv: Qkv| BlockNames {
         norm1: format!("{stem}.{norm1}"),
         qkv,
@@ -36,20 +36,20 @@ pub(super) fn block(layout: Layout, side: Side, index: usize) -> BlockNames {
         up: format!("{stem}.{up}"),
         down: format!("{stem}.{down}"),
     };
-    if layout == Layout::HuggingFace {
+    if layout == TensorNames::HuggingFace {
         let tower = if side == Side::Image { "vision_model" } else { "text_model" };
         let stem = format!("{tower}.encoder.layers.{index}");
         let qkv = Qkv::Split(["q", "k", "v"].map(|part| format!("{stem}.self_attn.{part}_proj")));
         return names(stem, ["layer_norm1", "self_attn.out_proj", "layer_norm2", "mlp.fc1", "mlp.fc2"], qkv);
     }
-    if layout == Layout::OpenClipTimm && side == Side::Image {
+    if layout == TensorNames::OpenClipTimm && side == Side::Image {
         let stem = format!("visual.trunk.blocks.{index}");
         let qkv = Qkv::Fused(format!("{stem}.attn.qkv.weight"), format!("{stem}.attn.qkv.bias"));
         return names(stem, ["norm1", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2"], qkv);
     }
     let prefix = match (layout, side) {
         (_, Side::Image) => "visual.",
-        (Layout::OpenClip, Side::Text) => "",
+        (TensorNames::OpenClip, Side::Text) => "",
         (_, Side::Text) => "text.",
     };
     let stem = format!("{prefix}transformer.resblocks.{index}");
@@ -72,9 +72,9 @@ pub(super) struct ImageNames {
     pub(super) projection_is_transposed: bool,
 }
 
-pub(super) fn image(layout: Layout) -> ImageNames {
+pub(super) fn image(layout: TensorNames) -> ImageNames {
     match layout {
-        Layout::HuggingFace => ImageNames {
+        TensorNames::HuggingFace => ImageNames {
             patch: "vision_model.embeddings.patch_embedding",
             class: "vision_model.embeddings.class_embedding",
             position: "vision_model.embeddings.position_embedding.weight",
@@ -84,7 +84,7 @@ pub(super) fn image(layout: Layout) -> ImageNames {
             projection: "visual_projection.weight",
             projection_is_transposed: false,
         },
-        Layout::OpenClip | Layout::OpenClipCustomText => ImageNames {
+        TensorNames::OpenClip | TensorNames::OpenClipCustomText => ImageNames {
             patch: "visual.conv1",
             class: "visual.class_embedding",
             position: "visual.positional_embedding",
@@ -93,7 +93,7 @@ pub(super) fn image(layout: Layout) -> ImageNames {
             projection: "visual.proj",
             projection_is_transposed: true,
         },
-        Layout::OpenClipTimm => ImageNames {
+        TensorNames::OpenClipTimm => ImageNames {
             patch: "visual.trunk.patch_embed.proj",
             class: "visual.trunk.cls_token",
             position: "visual.trunk.pos_embed",
@@ -124,8 +124,8 @@ pub(super) enum MapAttention {
     Split(&'static str, &'static str),
 }
 
-pub(super) fn map(layout: Layout) -> MapNames {
-    if layout == Layout::OpenClipTimm {
+pub(super) fn map(layout: TensorNames) -> MapNames {
+    if layout == TensorNames::OpenClipTimm {
         return MapNames {
             probe: "visual.trunk.attn_pool.latent",
             attention: MapAttention::Split("visual.trunk.attn_pool.q", "visual.trunk.attn_pool.kv"),
@@ -157,8 +157,8 @@ pub(super) struct TextNames {
     pub(super) linear: String,
 }
 
-pub(super) fn text(layout: Layout, siglip: bool) -> TextNames {
-    if layout == Layout::HuggingFace {
+pub(super) fn text(layout: TensorNames, siglip: bool) -> TextNames {
+    if layout == TensorNames::HuggingFace {
         return TextNames {
             token: "text_model.embeddings.token_embedding.weight".to_owned(),
             position: "text_model.embeddings.position_embedding.weight".to_owned(),
@@ -167,7 +167,7 @@ pub(super) fn text(layout: Layout, siglip: bool) -> TextNames {
             linear: if siglip { "text_model.head" } else { "text_projection" }.to_owned(),
         };
     }
-    let prefix = if layout == Layout::OpenClip { "" } else { "text." };
+    let prefix = if layout == TensorNames::OpenClip { "" } else { "text." };
     TextNames {
         token: format!("{prefix}token_embedding.weight"),
         position: format!("{prefix}positional_embedding"),

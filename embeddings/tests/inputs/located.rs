@@ -34,6 +34,9 @@ fn a_folder_is_a_model_in_either_layout() {
     write(folder.path(), &[("open_clip_config.json", "{}"), ("open_clip_model.safetensors", "o")]);
     assert_eq!(find().unwrap().layout, Layout::OpenClip);
     write(folder.path(), &[("model.safetensors", "w")]);
+    // A `config.json` that names no type of model is timm's, of the image tower alone.
+    assert_eq!(find().unwrap().layout, Layout::OpenClip);
+    write(folder.path(), &[("config.json", r#"{"model_type": "clip"}"#)]);
     let found = find().unwrap();
     assert_eq!((found.layout, found.revision, found.weights.len()), (Layout::Transformers, None, 1));
 }

@@ -36,7 +36,7 @@ pub use language::Language;
 pub use only::Only;
 pub use pack::{HOST, Pack};
 pub use read_list::ReadList;
-pub use read_shards::ReadShards;
+pub use read_shards::{ReadShards, StoredVectors};
 pub use rows::{UnitRows, control_row, exclude};
 pub use score::{Score, image_vectors_column, pixels_column, text_vectors_column};
 pub use write::Write;

@@ -411,6 +411,10 @@ impl<'a> Cutter<'a> {
             if self.vectors != VectorFormat::None && self.vectors != vectors {
                 return Err(RecipeError::new(stage.key("vectors"), "all score stages of a recipe store their vectors in one format"));
             }
+            if vectors == VectorFormat::ClipRetrieval && self.vectors == vectors {
+                let message = "clip-retrieval's layout holds the vectors of one model: store those of one score stage only";
+                return Err(RecipeError::new(stage.key("vectors"), message));
+            }
             self.vectors = vectors;
         }
         let pictures = self.fetch.is_some() || self.ending.is_some();
@@ -423,6 +427,11 @@ impl<'a> Cutter<'a> {
             fetch.pass.fetch.scale_for.push(model.clone());
         }
         let score = Score { model, text, probability: settings.probability, vectors: vectors != VectorFormat::None };
+        if let Some(Pass { kind: PassKind::Source { source: Source::Shards(read), .. }, .. }) = &mut self.open
+            && !settings.recompute
+        {
+            score.take_stored(&mut read.vectors);
+        }
         self.schema =
             Op::Score(Box::new(score.clone())).output_schema(&self.schema).map_err(|e| RecipeError::new(&stage.place, e.to_string()))?;
         self.push(StreamStage::Score(Box::new(score)));

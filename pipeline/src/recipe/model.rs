@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use trommel_embeddings::checkpoint::sha256_of;
-use trommel_embeddings::describe;
+use trommel_embeddings::heads::Head;
+use trommel_embeddings::{EmbedderOptions, ModelError, describe};
 
 use super::document::{Placed, StageSettings};
 use super::error::RecipeError;
@@ -32,36 +33,29 @@ pub(super) async fn find(stage: &Placed<StageSettings>, settings: &ScoreSettings
             return Err(RecipeError::new(place("prompts"), message));
         }
     };
-    let mut model = ScoreModel {
-        name: settings.name.clone().unwrap_or_else(|| column_of(&settings.model)),
-        model: settings.model.clone(),
-        revision: settings.revision.clone(),
-        weights_sha256: settings.sha256.clone().unwrap_or_default(),
-        preprocess: String::new(),
-        tokenizer: String::new(),
-        precision: settings.precision.clone().unwrap_or_default(),
-        dim: 0,
-        batch: settings.batch_size,
-        max_num_patches: settings.max_num_patches,
-        device: settings.device.clone(),
-        heads,
-        prompts,
-    };
     if settings.batch_size == Some(0) {
         return Err(RecipeError::new(place("batch_size"), "a batch has at least one row"));
     }
-    let options = model.options(1).map_err(|e| RecipeError::new(place("device"), e.to_string()))?;
+    let wrong = |key: &'static str| move |error: ModelError| RecipeError::new(place(key), error.to_string());
+    let options = EmbedderOptions {
+        revision: settings.revision.clone(),
+        sha256: settings.sha256.clone(),
+        device: settings.device.parse().map_err(wrong("device"))?,
+        precision: settings.precision.as_deref().map(str::parse).transpose().map_err(wrong("precision"))?,
+        batch: settings.batch_size,
+        threads: 1,
+        max_num_patches: settings.max_num_patches,
+    };
     let named = settings.model.clone();
     let card = tokio::task::spawn_blocking(move || describe(&named, &options)).await;
-    let card =
-        card.map_err(|e| RecipeError::new(place("model"), e.to_string()))?.map_err(|e| RecipeError::new(place("model"), e.to_string()))?;
-    for head in &model.heads {
-        trommel_embeddings::heads::Head::load(Path::new(&head.path), card.dim)
-            .map_err(|e| RecipeError::new(place("heads"), e.to_string()))?;
+    let card = card.map_err(|e| RecipeError::new(place("model"), e.to_string()))?.map_err(wrong("model"))?;
+    for head in &heads {
+        Head::load(Path::new(&head.path), card.dim).map_err(wrong("heads"))?;
     }
-    if datacomp && settings.name.is_none() {
+    let name = match &settings.name {
+        Some(name) => name.clone(),
         // DataComp knows two models; their size tells them apart.
-        model.name = match card.dim {
+        None if datacomp => match card.dim {
             512 => "clip_b32_similarity_score".to_owned(),
             768 => "clip_l14_similarity_score".to_owned(),
             dim => {
@@ -71,15 +65,11 @@ pub(super) async fn find(stage: &Placed<StageSettings>, settings: &ScoreSettings
                 );
                 return Err(RecipeError::new(place("model"), message));
             }
-        };
-    }
-    model.revision = card.revision;
-    model.weights_sha256 = card.weights_sha256;
-    model.preprocess = card.preprocess;
-    model.tokenizer = card.tokenizer;
-    model.precision = card.precision;
-    model.dim = card.dim;
-    Ok(model)
+        },
+        None => column_of(&settings.model),
+    };
+    let (batch, max_num_patches, device) = (settings.batch_size, settings.max_num_patches, settings.device.clone());
+    Ok(ScoreModel { name, card, batch, max_num_patches, device, heads, prompts })
 }
 
 /// A column's name for a model: the last part of its id, lower case, other characters as underscores.

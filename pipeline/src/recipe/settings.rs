@@ -399,6 +399,9 @@ pub struct ScoreSettings {
     /// with `--compat datacomp`).
     #[arg(long, value_enum, help_heading = "Model")]
     pub vectors: Option<VectorFormat>,
+    /// Computes vectors again that lie beside the shards already, from the same weights.
+    #[arg(long, value_parser = truth, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Model")]
+    pub recompute: bool,
 }
 
 /// `use = "write"`: the final shards.

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::fields::Fields;
 use super::{
-    Activation, Architecture, Grid, ImageConfig, ImagePooling, Layout, ModelConfig, Projection, TextConfig, TextPooling, TransformerConfig,
+    Activation, Architecture, Grid, ImageConfig, ImagePooling, ModelConfig, Projection, TensorNames, TextConfig, TextPooling,
+    TransformerConfig,
 };
 use crate::error::ModelError;
 
@@ -77,7 +78,7 @@ fn clip(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
     let end = text.id("eos_token_id", Some(49407))?;
     Ok(ModelConfig {
         architecture: Architecture::Clip,
-        layout: Layout::HuggingFace,
+        layout: TensorNames::HuggingFace,
         dim: fields.size("projection_dim", 512)?,
         image: ImageConfig {
             transformer: transformer(&image, &CLIP_IMAGE)?,
@@ -125,7 +126,7 @@ fn siglip(fields: &Fields<'_>, architecture: Architecture) -> Result<ModelConfig
     };
     Ok(ModelConfig {
         architecture,
-        layout: Layout::HuggingFace,
+        layout: TensorNames::HuggingFace,
         dim: text.size("projection_size", transformer_of_text.width)?,
         image: ImageConfig {
             transformer: transformer(&image, &SIGLIP)?,

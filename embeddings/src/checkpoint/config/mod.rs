@@ -27,7 +27,7 @@ pub struct ModelConfig {
     /// Which model it is.
     pub architecture: Architecture,
     /// How the weights name their tensors.
-    pub layout: Layout,
+    pub layout: TensorNames,
     /// Components of an embedding.
     pub dim: usize,
     /// The image tower.
@@ -64,7 +64,7 @@ impl Architecture {
 /// How tensors are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Layout {
+pub enum TensorNames {
     /// `vision_model.encoder.layers.0.self_attn.q_proj.weight`.
     HuggingFace,
     /// `visual.transformer.resblocks.0.attn.in_proj_weight` and `transformer.resblocks.…`.

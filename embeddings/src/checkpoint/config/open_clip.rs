@@ -4,8 +4,8 @@
 
 use super::fields::Fields;
 use super::{
-    Activation, Architecture, Grid, ImageConfig, ImagePooling, Layout, ModelConfig, Projection, TextConfig, TextPooling, TransformerConfig,
-    timm,
+    Activation, Architecture, Grid, ImageConfig, ImagePooling, ModelConfig, Projection, TensorNames, TextConfig, TextPooling,
+    TransformerConfig, timm,
 };
 use crate::error::ModelError;
 
@@ -108,9 +108,9 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<ModelConfig, ModelError> {
         None => (own_tower(&image, quick)?, false),
     };
     let layout = match (timm, custom) {
-        (true, true) => Layout::OpenClipTimm,
-        (false, true) => Layout::OpenClipCustomText,
-        (false, false) => Layout::OpenClip,
+        (true, true) => TensorNames::OpenClipTimm,
+        (false, true) => TensorNames::OpenClipCustomText,
+        (false, false) => TensorNames::OpenClip,
         (true, false) => return Err(fields.error("a timm image tower without `custom_text` is not supported")),
     };
     let logit_bias = fields.has("init_logit_bias");

@@ -52,7 +52,7 @@ fn the_old_sections_win_over_the_new_ones() {
 #[test]
 fn open_clip_takes_heads_from_their_width_and_the_activation_from_a_flag() {
     let config = parse(OPEN_CLIP).unwrap();
-    assert_eq!((config.image.transformer.heads, config.layout), (12, Layout::OpenClip));
+    assert_eq!((config.image.transformer.heads, config.layout), (12, TensorNames::OpenClip));
     assert_eq!(config.text.transformer.activation, Activation::QuickGelu);
     assert_eq!(parse(&OPEN_CLIP.replace("true", "false")).unwrap().image.transformer.activation, Activation::Gelu);
 }
@@ -64,7 +64,7 @@ fn timm_towers_are_known_by_name() {
     assert_eq!((image.width, image.layers, image.heads, image.mlp), (1152, 27, 16, 4304));
     assert_eq!((image.activation, config.text.transformer.activation), (Activation::Gelu, Activation::GeluTanh));
     assert_eq!((config.text.transformer.mlp, config.text.projection), (4304, Projection::Linear));
-    assert_eq!((config.layout, config.logit_bias), (Layout::OpenClipTimm, true));
+    assert_eq!((config.layout, config.logit_bias), (TensorNames::OpenClipTimm, true));
 }
 
 #[test]

@@ -3,8 +3,6 @@
 //! One file, or several with an index. Values of 16 bits become `f32`. A file that is cut off, a tensor that is missing or
 //! of another shape than the config says, and values that are not finite are errors that name the file and the tensor.
 
-mod digest;
-mod files;
 #[cfg(test)]
 mod tests;
 
@@ -15,9 +13,6 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
-
-pub use digest::{WeightFile, combined, sha256};
-pub use files::ModelFiles;
 
 use crate::error::ModelError;
 

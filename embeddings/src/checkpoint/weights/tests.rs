@@ -68,32 +68,3 @@ fn a_file_that_is_cut_off_empty_or_something_else_is_refused() {
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(Weights::open(&[path]), Err(ModelError::Io { .. })));
 }
-
-#[test]
-fn a_folder_says_what_it_lacks() {
-    let folder = tempfile::tempdir().unwrap();
-    let said = || ModelFiles::in_folder(folder.path()).unwrap_err().to_string();
-    assert!(said().contains("neither `config.json`"));
-    std::fs::write(folder.path().join("config.json"), r#"{"model_type": "clip"}"#).unwrap();
-    assert!(said().contains("no `model.safetensors`"));
-    std::fs::write(folder.path().join("pytorch_model.bin"), b"").unwrap();
-    assert!(said().contains("`pytorch_model.bin` is a pickle"));
-    let index = folder.path().join("model.safetensors.index.json");
-    std::fs::write(&index, r#"{"weight_map": {"a": "../../etc/passwd"}}"#).unwrap();
-    assert!(said().contains("expected a file name"));
-    std::fs::write(&index, r#"{"weight_map": {"a": "model-1.safetensors"}}"#).unwrap();
-    assert!(said().contains("`model-1.safetensors`, which it lists, is not there"));
-}
-
-#[test]
-fn the_digest_is_that_of_the_file_and_of_several_one_of_all() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("abc");
-    std::fs::write(&path, b"abc").unwrap();
-    // FIPS 180-2, appendix B.1.
-    let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    let file = sha256(&path).unwrap();
-    assert_eq!((file.bytes, file.sha256.as_str()), (3, digest));
-    assert_eq!(combined(std::slice::from_ref(&file)), digest);
-    assert_ne!(combined(&[file.clone(), file]), digest);
-}

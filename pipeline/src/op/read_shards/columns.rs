@@ -7,7 +7,7 @@ use trommel_shards::columns::{TEXT, is_system};
 use trommel_shards::samples::{IMAGE_ENDINGS, Sample, Samples};
 use trommel_shards::source::Input;
 
-use super::ReadShards;
+use super::{ReadShards, stored};
 use crate::op::env::external;
 
 /// Name of the parquet file beside a tar.
@@ -36,7 +36,12 @@ pub(super) fn resolve(file: &str) -> Result<ReadShards> {
             DataFusionError::Execution(format!("`{file}` has no column with pictures: one of {}, of binary type", IMAGE_ENDINGS.join(", ")))
         })?;
         let ending = if IMAGE_ENDINGS.contains(&image.as_str()) { image.clone() } else { "jpg".to_owned() };
-        return Ok(ReadShards { columns: of_schema(reader.schema(), Some(&image)), image: Some(image), ending });
+        return Ok(ReadShards {
+            columns: of_schema(reader.schema(), Some(&image)),
+            image: Some(image),
+            ending,
+            vectors: stored::beside(file)?,
+        });
     }
     let mut samples = Samples::new(Input::open(file).map_err(external)?.into_read());
     let mut first = match samples.next() {
@@ -48,7 +53,7 @@ pub(super) fn resolve(file: &str) -> Result<ReadShards> {
         Some(reader) => of_schema(reader.schema(), None),
         None => of_sample(&first),
     };
-    Ok(ReadShards { columns, image: None, ending: ending.unwrap_or_else(|| "jpg".to_owned()) })
+    Ok(ReadShards { columns, image: None, ending: ending.unwrap_or_else(|| "jpg".to_owned()), vectors: stored::beside(file)? })
 }
 
 /// The column with the pictures: one that our own writer has marked, or a binary one with the name of a picture's ending.

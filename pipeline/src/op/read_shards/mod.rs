@@ -5,6 +5,7 @@
 //! columns are those of the first sample's JSON member.
 
 mod columns;
+mod stored;
 mod table;
 mod tar;
 
@@ -22,6 +23,8 @@ use trommel_shards::columns::{IMAGE, TEXT, UID, URL, system_fields};
 use super::env::{Env, Out};
 use super::files::read_files;
 use super::rows::{control_row, fresh_system_columns};
+pub use stored::StoredVectors;
+use stored::VectorsBeside;
 
 /// Rows in a batch, at most.
 const BATCH_ROWS: usize = 128;
@@ -37,6 +40,8 @@ pub struct ReadShards {
     pub image: Option<String>,
     /// Ending of the pictures: `jpg`, `png`, `webp`.
     pub ending: String,
+    /// Vectors beside the first shard; those with a column are read along.
+    pub vectors: Vec<StoredVectors>,
 }
 
 impl ReadShards {
@@ -73,16 +78,21 @@ impl ReadShards {
         }
         fields.push(Arc::new(Field::new(IMAGE, DataType::LargeBinary, true)));
         fields.extend(system_fields());
+        fields.extend(self.vectors.iter().filter_map(StoredVectors::field));
         Ok(Arc::new(Schema::new(fields)))
     }
 
     pub(super) fn run(&self, input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {
         let (op, inner) = (self.clone(), env.clone());
         Ok(read_files(input, &env, move |file, out| {
-            let mut rows = Rows { op: &op, env: &inner, unit: &file.unit, out, next: 0, images: 0 };
+            let beside = VectorsBeside::open(&file.path, &op.vectors)?;
+            let mut rows = Rows { op: &op, env: &inner, unit: &file.unit, out, beside, next: 0, images: 0 };
             match &op.image {
                 Some(column) => table::read(&op, &file.path, column, &mut rows)?,
                 None => tar::read(&op, &file.path, &mut rows)?,
+            }
+            if let Some(beside) = rows.beside.take() {
+                beside.end()?;
             }
             let (count, images) = (rows.next, rows.images);
             let said = serde_json::json!({ "input": file.identity, "rows": count, "images": images });
@@ -97,6 +107,7 @@ struct Rows<'a> {
     env: &'a Env,
     unit: &'a str,
     out: &'a Out,
+    beside: Option<VectorsBeside>,
     next: i64,
     images: u64,
 }
@@ -120,6 +131,13 @@ impl Rows<'_> {
         if !self.op.has(UID) {
             arrays.insert(0, Arc::new(uids(batch, place)?));
         }
+        let vectors = match &mut self.beside {
+            Some(beside) => {
+                let uid = if self.op.has(UID) { self.op.columns.iter().position(|(name, _)| name == UID).unwrap_or(0) } else { 0 };
+                beside.next(&arrays[uid])?
+            }
+            None => Vec::new(),
+        };
         let mut image = LargeBinaryBuilder::new();
         for picture in pictures {
             self.images += u64::from(picture.is_some());
@@ -127,6 +145,7 @@ impl Rows<'_> {
         }
         arrays.push(Arc::new(image.finish()));
         arrays.extend(fresh_system_columns(self.unit, self.next, count));
+        arrays.extend(vectors);
         self.next += count as i64;
         self.env.services.progress.rows(count as u64);
         self.send(RecordBatch::try_new(Arc::clone(&self.env.schema), arrays)?)

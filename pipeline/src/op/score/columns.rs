@@ -9,19 +9,23 @@ use datafusion::common::Result;
 use half::f16;
 
 use super::{Score, image_vectors_column, text_vectors_column};
+use crate::op::read_shards::StoredVectors;
 use crate::scorers::{Pair, Scorer};
+
+const IMAGE_VECTOR: &str = "image vector";
+const TEXT_VECTOR: &str = "text vector";
 
 /// The score columns, and the hidden ones with vectors.
 pub(super) fn fields(op: &Score) -> (Vec<Arc<Field>>, Vec<Arc<Field>>) {
     let model = &op.model;
     let said = |kind: &str| -> HashMap<String, String> {
         [
-            ("trommel.model", model.model.as_str()),
-            ("trommel.revision", model.revision.as_deref().unwrap_or("")),
-            ("trommel.weights_sha256", &model.weights_sha256),
-            ("trommel.preprocessing", &model.preprocess),
-            ("trommel.tokenizer", &model.tokenizer),
-            ("trommel.precision", &model.precision),
+            ("trommel.model", model.card.model.as_str()),
+            ("trommel.revision", model.card.revision.as_deref().unwrap_or("")),
+            ("trommel.weights_sha256", &model.card.weights_sha256),
+            ("trommel.preprocessing", &model.card.preprocess),
+            ("trommel.tokenizer", &model.card.tokenizer),
+            ("trommel.precision", &model.card.precision),
             ("trommel.score", kind),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -49,13 +53,33 @@ pub(super) fn fields(op: &Score) -> (Vec<Arc<Field>>, Vec<Arc<Field>>) {
     if op.vectors {
         let item = Arc::new(Field::new("item", DataType::Float16, true));
         let vector = |name: String, kind: &str| {
-            let data_type = DataType::FixedSizeList(Arc::clone(&item), model.dim as i32);
-            Arc::new(Field::new(name, data_type, true).with_metadata(said(kind)))
+            let data_type = DataType::FixedSizeList(Arc::clone(&item), model.card.dim as i32);
+            let mut metadata = said(kind);
+            if kind == TEXT_VECTOR {
+                metadata.insert("trommel.text".to_owned(), op.text.clone());
+            }
+            Arc::new(Field::new(name, data_type, true).with_metadata(metadata))
         };
-        hidden.push(vector(image_vectors_column(&model.name), "image vector"));
-        hidden.push(vector(text_vectors_column(&model.name), "text vector"));
+        hidden.push(vector(image_vectors_column(&model.name), IMAGE_VECTOR));
+        hidden.push(vector(text_vectors_column(&model.name), TEXT_VECTOR));
     }
     (added, hidden)
+}
+
+/// The stored columns that hold what a model would compute of pictures and of captions: same weights, preprocessing,
+/// tokenizer and precision. Where the model's files lie is not part of it.
+pub(super) fn same_vectors(op: &Score, stored: &[StoredVectors]) -> Option<[usize; 2]> {
+    let with = Score { vectors: true, ..op.clone() };
+    let (_, hidden) = fields(&with);
+    let of = |ours: &Field| {
+        stored.iter().position(|theirs| {
+            let same = |key: &str| ours.metadata().get(key) == theirs.metadata.get(key);
+            let decides = ["weights_sha256", "preprocessing", "tokenizer", "precision", "score", "text"];
+            theirs.dim == op.model.card.dim as i32 && decides.iter().all(|key| same(&format!("trommel.{key}")))
+        })
+    };
+    let [images, texts] = hidden.as_slice() else { return None };
+    Some([of(images)?, of(texts)?])
 }
 
 /// Collects the columns of one batch.
@@ -93,7 +117,7 @@ impl<'a> Builders<'a> {
             for (builder, vector) in self.vectors.iter_mut().zip([&pair.image, &pair.text]) {
                 match vector {
                     Some(vector) => vector.iter().for_each(|&value| builder.values().append_value(f16::from_f32(value))),
-                    None => (0..self.op.model.dim).for_each(|_| builder.values().append_null()),
+                    None => (0..self.op.model.card.dim).for_each(|_| builder.values().append_null()),
                 }
                 builder.append(vector.is_some());
             }

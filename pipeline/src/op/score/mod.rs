@@ -8,8 +8,8 @@ mod columns;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BinaryArray, LargeBinaryArray};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, FixedSizeListArray, LargeBinaryArray};
+use arrow::datatypes::{DataType, Float16Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
@@ -20,9 +20,10 @@ use trommel_embeddings::Prepared;
 use trommel_shards::columns::{EXCLUDED, IMAGE, ROW, is_system};
 
 use super::env::{Env, external};
+use super::read_shards::StoredVectors;
 use super::rows::{column, integers, strings};
 use crate::decoders::DecoderPool;
-use crate::scorers::{ScoreModel, Scorer};
+use crate::scorers::{Pair, ScoreModel, Scorer};
 use columns::Builders;
 
 /// Batches that are decoded or computed at a time: one computes while the next is decoded.
@@ -58,7 +59,7 @@ pub fn text_vectors_column(model: &str) -> String {
 
 impl Score {
     pub(super) fn describe(&self) -> String {
-        format!("model={} column={} caption={}", self.model.model, self.model.name, self.text)
+        format!("model={} column={} caption={}", self.model.card.model, self.model.name, self.text)
     }
 
     pub(super) fn output_schema(&self, input: &Schema) -> Result<SchemaRef> {
@@ -71,10 +72,21 @@ impl Score {
         let old = |name: &str| added.iter().any(|field| field.name() == name);
         let mut fields: Vec<_> = input.fields().iter().filter(|field| !is_system(field.name()) && !old(field.name())).cloned().collect();
         fields.extend(added.iter().cloned());
-        // The scaled pixels end here.
-        fields.extend(input.fields().iter().filter(|field| is_system(field.name()) && *field.name() != pixels).cloned());
+        // The scaled pixels end here, and stored vectors come out again as this stage's own.
+        let ends = |name: &String| {
+            *name == pixels || [&image_vectors_column(&self.model.name), &text_vectors_column(&self.model.name)].contains(&name)
+        };
+        fields.extend(input.fields().iter().filter(|field| is_system(field.name()) && !ends(field.name())).cloned());
         fields.extend(hidden);
         Ok(Arc::new(Schema::new(fields)))
+    }
+
+    /// Marks the vectors beside shards that this stage can take instead of computing them. Whether there are any.
+    pub fn take_stored(&self, stored: &mut [StoredVectors]) -> bool {
+        let Some([images, texts]) = columns::same_vectors(self, stored) else { return false };
+        stored[images].column = Some(image_vectors_column(&self.model.name));
+        stored[texts].column = Some(text_vectors_column(&self.model.name));
+        true
     }
 
     pub(super) fn run(&self, mut input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {
@@ -139,15 +151,20 @@ async fn score(
     let rows = integers(batch, ROW)?;
     // What an earlier stage has excluded is not paid for; control rows carry no picture.
     let wanted: Vec<bool> = (0..batch.num_rows()).map(|row| excluded.is_null(row) && rows.value(row) >= 0).collect();
-    let pictures = pictures(op, batch, &wanted, scorer, decoders).await?;
     let texts = strings(batch, &op.text)?;
+    let stored = stored(op, batch)?;
+    // A pair whose vectors are stored is neither decoded nor computed again.
+    let known: Vec<bool> =
+        stored.iter().enumerate().map(|(row, pair)| pair.image.is_some() && pair.text.is_some() == texts.is_valid(row)).collect();
+    let computed: Vec<bool> = wanted.iter().zip(&known).map(|(wanted, known)| *wanted && !known).collect();
+    let pictures = pictures(op, batch, &computed, scorer, decoders).await?;
     // A caption without a picture is in no pair.
     let paired = |row: usize| pictures[row].is_some() && texts.is_valid(row);
     let captions = (0..batch.num_rows()).map(|row| paired(row).then(|| texts.value(row).to_owned())).collect();
     let scored = scorer.embed(pictures, captions).await.map_err(external)?;
     let mut builders = Builders::new(op, scorer.dim());
-    for pair in &scored {
-        builders.push(pair, scorer);
+    for (row, pair) in scored.iter().enumerate() {
+        builders.push(if known[row] && wanted[row] { &stored[row] } else { pair }, scorer);
     }
     let mut added = builders.finish()?;
     let arrays = schema
@@ -159,6 +176,25 @@ async fn score(
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(RecordBatch::try_new(Arc::clone(schema), arrays)?)
+}
+
+/// The vectors that lay beside the shard; empty pairs where there are none.
+fn stored(op: &Score, batch: &RecordBatch) -> Result<Vec<Pair>> {
+    let mut pairs = vec![Pair::default(); batch.num_rows()];
+    let columns = [image_vectors_column(&op.model.name), text_vectors_column(&op.model.name)];
+    let [Some(images), Some(texts)] = columns.map(|name| batch.column_by_name(&name)) else { return Ok(pairs) };
+    let list = |column: &ArrayRef| {
+        column.as_fixed_size_list_opt().cloned().ok_or_else(|| DataFusionError::Plan("stored vectors are no lists".into()))
+    };
+    let (images, texts) = (list(images)?, list(texts)?);
+    let vector = |list: &FixedSizeListArray, row: usize| -> Option<Vec<f32>> {
+        let values = list.is_valid(row).then(|| list.value(row))?;
+        Some(values.as_primitive_opt::<Float16Type>()?.values().iter().map(|value| value.to_f32()).collect())
+    };
+    for (row, pair) in pairs.iter_mut().enumerate() {
+        *pair = Pair { image: vector(&images, row), text: vector(&texts, row) };
+    }
+    Ok(pairs)
 }
 
 /// The pictures as the model takes them; `None` where there is none, or none that decodes.

@@ -12,14 +12,14 @@ use trommel_shards::columns::UID;
 use trommel_shards::marker::Output;
 use trommel_shards::storage::Storage;
 use trommel_shards::table::{ROW_GROUP_ROWS, TableWriter};
-use trommel_shards::vectors::{Compression, NpyWriter, NpzWriter, Precision, Rows};
+use trommel_shards::vectors::{ClipRetrievalWriter, Compression, NpyWriter, NpzWriter, Precision, Rows};
 
 use crate::op::env::external;
 use crate::op::rows::column;
 
 /// How vectors are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum VectorFormat {
     /// Not at all.
     #[default]
@@ -30,6 +30,9 @@ pub enum VectorFormat {
     Npy,
     /// `SHARD.npz` with the keys `NAME_img` and `NAME_txt`, float16, as DataComp's metadata has them.
     Npz,
+    /// clip-retrieval's folders: `img_emb/img_emb_SHARD.npy`, `text_emb/text_emb_SHARD.npy`, `metadata/metadata_SHARD.parquet`,
+    /// float16, of the pairs that have both vectors.
+    ClipRetrieval,
 }
 
 /// Column names of vectors on their way, with the name that they are stored under.
@@ -84,12 +87,17 @@ enum Files {
     Parquet { table: Box<TableWriter>, schema: SchemaRef, key: bool },
     Npy(Vec<NpyWriter>),
     Npz(Box<NpzWriter>),
+    ClipRetrieval { writer: Box<ClipRetrievalWriter>, metadata: SchemaRef },
 }
+
+/// What clip-retrieval's tools look for in metadata, then what leads back to the pair: the name there, and ours.
+const CLIP_METADATA: [(&str, &[&str]); 4] = [("image_path", &[]), ("caption", &["text", "caption"]), ("uid", &[UID]), ("url", &["url"])];
 
 /// Writes the vectors of one shard.
 pub(super) struct VectorSink {
     names: Vec<String>,
-    columns: Vec<String>,
+    /// Each with the name that it is stored under.
+    columns: Vec<(String, String)>,
     files: Files,
 }
 
@@ -100,7 +108,7 @@ impl VectorSink {
         if found.is_empty() || format == VectorFormat::None {
             return Ok(None);
         }
-        let (mut names, files) = match format {
+        let (names, files) = match format {
             VectorFormat::None => return Ok(None),
             VectorFormat::Parquet => {
                 let mut fields = vec![Field::new(UID, DataType::Utf8, true)];
@@ -129,9 +137,20 @@ impl VectorSink {
                 let writer = NpzWriter::create(storage, &name, &keys, Precision::F16, Compression::Stored).map_err(external)?;
                 (vec![name], Files::Npz(Box::new(writer)))
             }
+            VectorFormat::ClipRetrieval => {
+                let [(_, _, images), (_, _, texts)] = found.as_slice() else {
+                    return Err(DataFusionError::Plan("clip-retrieval's layout holds the vectors of one model".into()));
+                };
+                let schema = Schema::new(CLIP_METADATA.map(|(name, _)| Field::new(name, DataType::Utf8, true)).to_vec());
+                let metadata = Arc::new(schema);
+                let writer = ClipRetrievalWriter::create(storage, shard, Some(*images), Some(*texts), Arc::clone(&metadata));
+                let writer = Box::new(writer.await.map_err(external)?);
+                let name = |kind: &str, ending: &str| format!("{kind}/{kind}_{shard}.{ending}");
+                let names = vec![name("img_emb", "npy"), name("text_emb", "npy"), name("metadata", "parquet")];
+                (names, Files::ClipRetrieval { writer, metadata })
+            }
         };
-        names.shrink_to_fit();
-        Ok(Some(Self { names, columns: found.into_iter().map(|(column, _, _)| column).collect(), files }))
+        Ok(Some(Self { names, columns: found.into_iter().map(|(column, stored, _)| (column, stored)).collect(), files }))
     }
 
     pub(super) async fn write(&mut self, batch: &RecordBatch, keys: &ArrayRef) -> Result<()> {
@@ -142,20 +161,30 @@ impl VectorSink {
             if *key {
                 arrays.push(Arc::clone(keys));
             }
-            for name in &self.columns {
+            for (name, _) in &self.columns {
                 arrays.push(Arc::clone(column(batch, name)?));
             }
             return table.write(&RecordBatch::try_new(Arc::clone(schema), arrays)?).await.map_err(external);
         }
-        for (at, name) in self.columns.iter().enumerate() {
+        if let Files::ClipRetrieval { writer, metadata } = &mut self.files {
+            let named = |(_, names): &(&str, &[&str])| -> Result<ArrayRef> {
+                match names.iter().find_map(|name| batch.column_by_name(name)) {
+                    Some(column) => Ok(arrow::compute::cast(column, &DataType::Utf8)?),
+                    None if names.is_empty() => Ok(Arc::clone(keys)),
+                    None => Ok(arrow::array::new_null_array(&DataType::Utf8, batch.num_rows())),
+                }
+            };
+            let rows = RecordBatch::try_new(Arc::clone(metadata), CLIP_METADATA.iter().map(named).collect::<Result<_>>()?)?;
+            let vectors = self.columns.iter().map(|(name, _)| Floats::of(column(batch, name)?)).collect::<Result<Vec<_>>>()?;
+            let [images, texts] = vectors.as_slice() else { return Ok(()) };
+            return writer.append(&rows, Some(images.rows()?), Some(texts.rows()?)).await.map_err(external);
+        }
+        for (at, (name, stored)) in self.columns.iter().enumerate() {
             let floats = Floats::of(column(batch, name)?)?;
             match &mut self.files {
                 Files::Npy(writers) => writers[at].append(floats.rows()?).map_err(external)?,
-                Files::Npz(writer) => {
-                    let stored = vector_columns(&batch.schema())[at].1.clone();
-                    writer.append(&stored, floats.rows()?).map_err(external)?;
-                }
-                Files::Parquet { .. } => {}
+                Files::Npz(writer) => writer.append(stored, floats.rows()?).map_err(external)?,
+                Files::Parquet { .. } | Files::ClipRetrieval { .. } => {}
             }
         }
         Ok(())
@@ -166,6 +195,7 @@ impl VectorSink {
         match self.files {
             Files::Parquet { table, .. } => written.push(table.finish().await.map_err(external)?),
             Files::Npz(writer) => written.push(writer.finish().await.map_err(external)?),
+            Files::ClipRetrieval { writer, .. } => written = writer.finish(None).await.map_err(external)?,
             Files::Npy(writers) => {
                 for writer in writers {
                     written.push(writer.finish().await.map_err(external)?);

@@ -57,26 +57,26 @@ pub struct ClipRetrievalWriter {
 }
 
 impl ClipRetrievalWriter {
-    /// Begins a partition. `images` and `texts` are the numbers of components, `None` where there are no such vectors.
+    /// Begins a partition. `label` ends the names of its files: a [`Partition::label`], or any other that sorts in the
+    /// order of the partitions, by which readers of the folder take them. `images` and `texts` are the numbers of components, `None` where there are no such vectors.
     /// `metadata` is the schema of the metadata; clip-retrieval's own tools look for `image_path` and `caption` in it.
     ///
     /// # Errors
     /// When the objects cannot be opened or a length is impossible.
     pub async fn create(
         storage: &Storage,
-        partition: Partition,
+        label: &str,
         images: Option<usize>,
         texts: Option<usize>,
         metadata: SchemaRef,
     ) -> Result<Self, VectorFileError> {
-        let label = partition.label();
         let npy = |kind: &str, dim: Option<usize>| {
             dim.map(|dim| NpyWriter::create(storage, &format!("{kind}/{kind}_{label}.npy"), dim, Precision::F16)).transpose()
         };
         let (images, texts) = (npy("img_emb", images)?, npy("text_emb", texts)?);
         let name = format!("metadata/metadata_{label}.parquet");
         let metadata = TableWriter::create(storage, &name, metadata, ROW_GROUP_ROWS).await?;
-        Ok(Self { storage: storage.clone(), place: storage.uri_of(&name), label, images, texts, metadata, left_out: 0 })
+        Ok(Self { storage: storage.clone(), place: storage.uri_of(&name), label: label.to_owned(), images, texts, metadata, left_out: 0 })
     }
 
     /// Appends samples. One whose image or text vector is null is left out of all files, as clip-retrieval does, since
@@ -119,19 +119,22 @@ impl ClipRetrievalWriter {
         self.left_out
     }
 
-    /// Writes the files and moves them into place, the stats last: where they are, the partition is whole.
+    /// Writes the files and moves them into place, the stats last: where they are, the partition is whole. Without stats
+    /// there is no file of them; only clip-retrieval's own logger reads it.
     ///
     /// # Errors
     /// When the store refuses; some of the files may be in place then, the stats are not.
-    pub async fn finish(self, stats: ClipStats) -> Result<Vec<Written>, VectorFileError> {
+    pub async fn finish(self, stats: Option<ClipStats>) -> Result<Vec<Written>, VectorFileError> {
         let mut written = Vec::new();
         for writer in [self.images, self.texts].into_iter().flatten() {
             written.push(writer.finish().await?);
         }
-        let stats = ClipStats { sample_count: self.metadata.rows(), ..stats };
+        let sample_count = self.metadata.rows();
         written.push(self.metadata.finish().await?);
-        let json = serde_json::to_vec(&stats).map_err(|e| VectorFileError::rows(&self.place, e))?;
-        written.push(self.storage.put(&format!("stats/{}.json", self.label), json).await?);
+        if let Some(stats) = stats {
+            let json = serde_json::to_vec(&ClipStats { sample_count, ..stats }).map_err(|e| VectorFileError::rows(&self.place, e))?;
+            written.push(self.storage.put(&format!("stats/{}.json", self.label), json).await?);
+        }
         Ok(written)
     }
 }

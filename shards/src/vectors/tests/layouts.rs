@@ -107,12 +107,12 @@ async fn a_clip_retrieval_folder_is_one_sequence_of_partitions() {
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         let batch = RecordBatch::try_from_iter([("image_path", strings(&paths)), ("caption", strings(&["a", "b", "c"]))]).unwrap();
         let partition = Partition { number, of: 11 };
-        let mut writer = ClipRetrievalWriter::create(&storage, partition, Some(4), Some(4), batch.schema()).await.unwrap();
+        let mut writer = ClipRetrievalWriter::create(&storage, &partition.label(), Some(4), Some(4), batch.schema()).await.unwrap();
         let images = Rows::new(&data, 4, Some(&[true, false, true])).unwrap();
         writer.append(&batch, Some(images), Some(Rows::new(&data, 4, None).unwrap())).await.unwrap();
         assert!(writer.append(&batch, Some(images), None).await.is_err());
         assert_eq!(writer.left_out(), 1);
-        writer.finish(ClipStats::default()).await.unwrap();
+        writer.finish(Some(ClipStats::default())).await.unwrap();
     }
     let names: Vec<String> = storage.list("").await.unwrap().into_iter().map(|entry| entry.name).collect();
     assert_eq!(&names[..2], ["img_emb/img_emb_02.npy", "img_emb/img_emb_10.npy"]);

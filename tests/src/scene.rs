@@ -1,0 +1,49 @@
+//! A web and what one run of a recipe has made of it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::{Trommel, Web, calm, recipe};
+
+/// A calm web, a recipe over it, and the output of a run that nobody has disturbed.
+pub struct Scene {
+    _web: Web,
+    /// Where everything lies; more may be put there.
+    pub folder: tempfile::TempDir,
+    /// The recipe's file.
+    pub recipe: PathBuf,
+    /// What the run has made.
+    pub output: PathBuf,
+    /// How long the run took.
+    pub took: Duration,
+}
+
+impl Scene {
+    /// Serves a web of so many pages and runs `stages` over it.
+    pub fn new(pages: u64, stages: &str) -> Self {
+        let web = Web::launch(calm(pages));
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let crawl = folder.path().join("crawl");
+        web.write_wats(&crawl, 2);
+        let (file, output) = (folder.path().join("job.toml"), folder.path().join("undisturbed"));
+        std::fs::write(&file, recipe("job", &crawl, &output, stages)).expect("a temporary folder can be written to");
+        let started = Instant::now();
+        Trommel::run(&file).ends_with(0);
+        Self { _web: web, recipe: file, took: started.elapsed(), output, folder }
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The recipe once more, into another folder.
+    pub fn run(&self, output: &Path) -> Trommel {
+        Trommel::run(&self.recipe).arg("--output").arg(output)
+    }
+
+    /// `embed` over shards with the built-in model.
+    pub fn embed(&self, shards: &Path, output: &Path) -> Trommel {
+        Trommel::new(["embed", &shards.display().to_string(), "-o", &output.display().to_string(), "--model", "miniweb-clip"])
+    }
+}
