@@ -13,6 +13,7 @@
 //! ```
 
 pub mod checkpoint;
+pub mod clusters;
 pub mod device;
 mod embedder;
 pub mod error;

@@ -36,6 +36,8 @@
 //! Every function is pure, takes any string, and does not panic. Nothing here reads a file or the network, save
 //! [`language::FastText::load`] and [`urls::BlockListBuilder`], which read the files that they are given.
 
+pub mod balance;
+pub mod concepts;
 pub mod functions;
 pub mod language;
 pub mod pii;

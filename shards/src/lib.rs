@@ -25,14 +25,17 @@
 //! # Ok::<(), trommel_shards::tar::TarError>(())
 //! ```
 
+pub mod card;
 pub mod columns;
 pub mod digest;
 pub mod image;
 pub mod lists;
 pub mod marker;
+pub mod reshard;
 pub mod samples;
 pub mod source;
 pub mod storage;
+pub mod subset;
 pub mod table;
 pub mod tar;
 pub mod vectors;

@@ -8,7 +8,7 @@ pub(super) fn is_python_space(c: char) -> bool {
 }
 
 /// The words of `text` as Python's `str.split()` gives them.
-pub(super) fn split_words(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn split_words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_python_space).filter(|word| !word.is_empty())
 }
 

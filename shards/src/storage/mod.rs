@@ -109,6 +109,23 @@ impl Storage {
         format!("{}/{}", self.uri, name)
     }
 
+    /// A folder below this one, made when something is written into it. An empty name is the storage itself.
+    #[must_use]
+    pub fn folder(&self, name: &str) -> Self {
+        let name = name.trim_matches('/');
+        if name.is_empty() {
+            return self.clone();
+        }
+        Self {
+            store: Arc::clone(&self.store),
+            prefix: self.path(name),
+            // Its parent is the root of the store, which other names of this one lie in too.
+            local_root: self.local_root.as_ref().map(|root| root.join(name)),
+            uri: self.uri_of(name),
+            registration: self.registration.clone(),
+        }
+    }
+
     fn path(&self, name: &str) -> Path {
         name.split('/').filter(|part| !part.is_empty()).fold(self.prefix.clone(), |path, part| path.join(part))
     }

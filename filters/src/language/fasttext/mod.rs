@@ -155,6 +155,15 @@ impl FastText {
         self.dictionary.labels()
     }
 
+    /// The top label without its prefix and its probability, as fastText's own `predict(text, k=1)` gives them: of the whole
+    /// text, letters or not. Nothing where no word or subword of it is known.
+    ///
+    /// A text is one line there: what holds line ends is to be made one by the caller, as DataComp's baselines do.
+    pub fn predict(&self, text: &str) -> Option<(&str, f32)> {
+        let (label, score) = self.best(text)?;
+        Some((&self.dictionary.labels()[label], score))
+    }
+
     /// The most likely label and its probability, or nothing where no word of the text is known.
     fn best(&self, text: &str) -> Option<(usize, f32)> {
         SCRATCH.with_borrow_mut(|scratch| {
@@ -162,7 +171,6 @@ impl FastText {
             hidden.clear();
             hidden.resize(self.settings.dim, 0.0);
             let mut rows = 0u32;
-            let text = prefix(text, WINDOW_BYTES);
             self.dictionary.for_each_row(text, &self.settings, token, word_hashes, |row| {
                 self.input.add_row(row, hidden);
                 rows += 1;
@@ -184,7 +192,7 @@ impl LanguageDetector for FastText {
         if !super::has_letter(text) {
             return Detection::UNDETERMINED;
         }
-        match self.best(text) {
+        match self.best(prefix(text, WINDOW_BYTES)) {
             Some((label, score)) => Detection { lang: &self.dictionary.labels()[label], score: score.clamp(0.0, 1.0) },
             None => Detection::UNDETERMINED,
         }
