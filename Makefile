@@ -5,7 +5,7 @@ CARGO ?= cargo
 PACKAGES := cmake nasm protobuf-compiler pkg-config libopenblas-dev
 BINARY := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/trommel
 
-.PHONY: quickstart test bench bench-embed lint docs setup build peers
+.PHONY: quickstart test bench bench-embed bench-select lint docs setup build peers
 
 quickstart: build
 	$(BINARY) demo --output out/demo
@@ -26,6 +26,11 @@ bench: setup
 bench-embed: setup
 	$(CARGO) build --release --workspace --benches
 	bash tests/bench/run_embed.sh
+
+# Choosing: `select`, matching, M4, resharding and clusters, each with its peer.
+bench-select: setup
+	$(CARGO) build --release --workspace --benches
+	bash tests/bench/run_select.sh
 
 lint: setup
 	$(CARGO) fmt --all --check

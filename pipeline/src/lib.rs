@@ -16,5 +16,7 @@ pub mod op;
 pub mod plan;
 pub mod recipe;
 pub mod report;
+pub mod reshard;
 pub mod scorers;
+pub mod select;
 pub mod services;

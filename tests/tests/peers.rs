@@ -2,7 +2,7 @@
 //! uses. What a check needs and this machine lacks is said loudly, and the check is skipped; `make peers` installs the peers.
 #![allow(clippy::print_stderr, reason = "a skipped check has to be seen")]
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -24,11 +24,18 @@ fn binary() -> PathBuf {
     folder.join(format!("trommel{}", std::env::consts::EXE_SUFFIX))
 }
 
+/// A check that looks at what the program does.
 fn check<S: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = S>) {
     let binary = binary();
     assert!(binary.is_file(), "the program is not built: `cargo build --release --workspace` puts it at {}", binary.display());
+    let arguments: Vec<_> = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+    check_bare(script, [OsString::from("--binary"), binary.into_os_string()].into_iter().chain(arguments));
+}
+
+/// A check that looks at what is there already.
+fn check_bare<S: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = S>) {
     let mut command = Command::new("python3");
-    command.arg(root().join("tests/peers").join(script)).arg("--binary").arg(binary).args(arguments);
+    command.arg(root().join("tests/peers").join(script)).args(arguments);
     let done = match command.output() {
         Ok(done) => done,
         Err(error) => {
@@ -76,4 +83,20 @@ fn webdataset_pyarrow_duckdb_and_tar_see_the_same_samples() {
 #[test]
 fn datacomps_filters_select_the_same_uids_from_our_metadata() {
     check::<&str>("datacomp_filter.py", []);
+}
+
+#[test]
+fn every_baseline_of_datacomp_selects_the_uids_of_its_rules() {
+    let rows = if std::env::var_os("TROMMEL_FULL").is_some() { "200000" } else { "20000" };
+    check("datacomp_baselines.py", ["--rows", rows]);
+}
+
+#[test]
+fn the_demos_card_is_valid_for_mlcroissant() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let made =
+        Command::new(binary()).args(["demo", "--quiet", "--pages", "60", "-o"]).arg(folder.path()).output().expect("the program starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let card = folder.path().join("dataset/croissant.json");
+    check_bare("card_check.py", [OsStr::new("--card"), card.as_os_str()]);
 }

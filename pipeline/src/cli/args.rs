@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::recipe::settings::{FetchSettings, ScoreSettings, WriteSettings};
+use crate::recipe::choosing::{BalanceSettings, BaselineSettings, CapSettings, SampleSettings};
+use crate::recipe::settings::{FetchSettings, KeepSettings, ReshardSettings, ScoreSettings, WriteSettings};
 
 /// Turns web crawls into training-ready image-text datasets.
 #[derive(Debug, Parser)]
@@ -70,8 +71,14 @@ pub enum Verb {
     Fetch(Box<FetchArgs>),
     /// Score the pairs of shards with a model: vectors and score columns, shard by shard.
     Embed(Box<EmbedArgs>),
+    /// Choose from metadata: a subset, and a reason for every row that is left out.
+    Select(Box<SelectArgs>),
+    /// Write a subset of shards as shards of exact size, copying pictures as they are.
+    Reshard(Box<ReshardArgs>),
     /// The whole pipeline on a miniature web that the program serves itself, on loopback.
     Demo(DemoArgs),
+    /// Write a Croissant file and a data card beside a dataset, from what its ledger knows.
+    Card(Box<CardArgs>),
     /// What became of all rows of an output folder.
     Stats {
         /// The output folder.
@@ -196,6 +203,108 @@ pub struct EmbedArgs {
     /// What is there.
     #[command(flatten)]
     pub resume: Resume,
+}
+
+/// Flags of `select`. Stages run in this order: baseline, keep, cap, sample, balance; a recipe has them in any.
+#[derive(Debug, Args)]
+pub struct SelectArgs {
+    /// Metadata: parquet files, globs, folders or urls; DataComp's, or the tables of shards.
+    #[arg(required = true)]
+    pub inputs: Vec<String>,
+    /// The subset: `.npy` as DataComp's, `.parquet` with copies and weights, or `.txt`. Beside it go the exclusion table,
+    /// `NAME.excluded/`, and the report, `NAME.report.json`.
+    #[arg(long, short)]
+    pub output: String,
+    /// Stages in TOML: `[[stage]]` tables with `use` one of keep, cap, sample, balance, baseline, and a `seed` above them.
+    #[arg(long, conflicts_with = "seed")]
+    pub recipe: Option<PathBuf>,
+    /// Seed of every draw.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Baselines and presets.
+    #[command(flatten)]
+    pub baseline: BaselineSettings,
+    /// Cuts.
+    #[command(flatten)]
+    pub keep: KeepSettings,
+    /// Caps.
+    #[command(flatten)]
+    pub cap: CapSettings,
+    /// Samples.
+    #[command(flatten)]
+    pub sample: SampleSettings,
+    /// Balance.
+    #[command(flatten)]
+    pub balance: BalanceSettings,
+    /// Write no exclusion table.
+    #[arg(long, help_heading = "Output")]
+    pub no_exclusions: bool,
+    /// Do not count who passes by language, script, domain, licence and resolution.
+    #[arg(long, help_heading = "Output")]
+    pub no_pass_rates: bool,
+    /// Warn of groups that pass at less than the average rate divided by this.
+    #[arg(long, default_value_t = 2.0, value_name = "FACTOR", help_heading = "Output")]
+    pub warn_factor: f64,
+    /// An empty subset is no error.
+    #[arg(long, help_heading = "Output")]
+    pub allow_empty: bool,
+    /// Print the stages as they are understood, and do nothing.
+    #[arg(long, help_heading = "Output")]
+    pub explain: bool,
+}
+
+/// Flags of `reshard`.
+#[derive(Debug, Args)]
+pub struct ReshardArgs {
+    /// Shards: tars, or parquet files with pictures; paths, globs, folders or urls.
+    #[arg(required = true)]
+    pub inputs: Vec<String>,
+    /// Where the shards go: a folder, or s3://, gs://, az://.
+    #[arg(long, short)]
+    pub output: String,
+    /// The subset: DataComp's npy, a parquet table with uid and copies, or a uid a line. Everything without one.
+    #[arg(long, short)]
+    pub subset: Option<String>,
+    /// How the shards are cut and named.
+    #[command(flatten)]
+    pub reshard: ReshardSettings,
+    /// Start over: remove what an earlier run left in the output folder.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Say what would be written, and do nothing.
+    #[arg(long)]
+    pub explain: bool,
+}
+
+/// Flags of `card`: what the ledger cannot know.
+#[derive(Debug, Args)]
+pub struct CardArgs {
+    /// The output folder of a job.
+    pub dir: String,
+    /// Name of the dataset.
+    #[arg(long)]
+    pub name: String,
+    /// What it is, in a sentence or two.
+    #[arg(long)]
+    pub description: String,
+    /// Address of the licence.
+    #[arg(long)]
+    pub license: String,
+    /// Where the dataset is, or will be.
+    #[arg(long)]
+    pub url: String,
+    /// Who made it; may be given more than once.
+    #[arg(long = "creator", required = true)]
+    pub creators: Vec<String>,
+    /// Day of publication, as 2025-01-31.
+    #[arg(long)]
+    pub date: String,
+    /// Version, as 1.0.0.
+    #[arg(long, default_value = "1.0.0")]
+    pub dataset_version: String,
+    /// What only a person can say, in TOML: `purpose`, `limitations`, `suitable_use` and the other headings of the card.
+    #[arg(long)]
+    pub notes: Option<PathBuf>,
 }
 
 /// Flags of `demo`.

@@ -11,11 +11,15 @@ use super::Exit;
 use super::args::{Common, DemoArgs, MiniwebArgs, Resume};
 use super::output::{print, say};
 use super::run::{checking_session, finish};
+use crate::miniweb::words::Lang;
 use crate::miniweb::{MiniWeb, MiniWebConfig, site};
 use crate::recipe::{Recipe, compile};
+use crate::report::facts_of;
+use trommel_shards::card::{Facts, Notes, Party};
+use trommel_shards::storage::Storage;
 
 /// The recipe that the demo runs; it is written beside the dataset, to be read and changed.
-fn recipe_text(crawl: &Path, output: &str) -> String {
+fn recipe_text(crawl: &Path, lexicon: &Path, output: &str) -> String {
     format!(
         r#"# The recipe of `trommel demo`: a crawl of a miniature web, judged, fetched and written as shards.
 [job]
@@ -73,10 +77,26 @@ vectors = "parquet"
 use   = "keep"
 where = "status != 'success' or miniweb_clip >= 0.5"
 
+# From here on all rows are seen at once: the shards so far are in `raw/`, what is chosen goes into final shards.
+[[stage]]
+use = "keep"
+top = 0.95
+by  = "miniweb_clip"
+
+# On this web hearts are red too often. Weights under which red has its share, and hearts have no more of it than others.
+[[stage]]
+use         = "balance"
+method      = "m4"
+attributes  = ["red=0.25"]
+labels      = ["heart"]
+lexicon     = {lexicon:?}
+target_rate = 0.8
+
 [[stage]]
 use    = "write"
 format = "webdataset"
 "#,
+        lexicon = lexicon.display().to_string(),
         wat = crawl.join("*.wat.gz").display().to_string(),
         domain = site::DOMAIN,
     )
@@ -94,7 +114,9 @@ pub(super) async fn demo(common: &Common, args: DemoArgs) -> anyhow::Result<Exit
     let folder = crawl.clone();
     tokio::task::spawn_blocking(move || web.write_wats(&folder, 2).and_then(|_| web.write_warcs(&folder, 2, true))).await??;
     let file = root.join("recipe.toml");
-    let text = recipe_text(&crawl, &dataset);
+    let lexicon = root.join("lexicon.toml");
+    std::fs::write(&lexicon, Lang::lexicon()).with_context(|| format!("`{}`", lexicon.display()))?;
+    let text = recipe_text(&crawl, &lexicon, &dataset);
     std::fs::write(&file, &text).with_context(|| format!("`{}`", file.display()))?;
     let recipe = Recipe::parse(&file.display().to_string(), &text)?;
     let compiled = compile(&recipe, &checking_session()?, false).await?;
@@ -102,10 +124,12 @@ pub(super) async fn demo(common: &Common, args: DemoArgs) -> anyhow::Result<Exit
     let resume = Resume { fresh: !args.resume, explain: false, retry_failed: false };
     let exit = finish(common, &compiled.job, &resume).await?;
     server.shutdown().await;
+    card(&dataset, args.pages).await.context("the demo's card")?;
     if !common.json {
         say(&format!("\nthe crawl    {}", crawl.display()));
         say(&format!("the recipe   {}", file.display()));
         say(&format!("the dataset  {dataset}"));
+        say(&format!("its card     {dataset}/DATACARD.md"));
         say("\nlook at it:");
         say(&format!("  tar tf {dataset}/00000.tar | head"));
         // As it was called: after the quickstart it is not on the path yet.
@@ -114,6 +138,28 @@ pub(super) async fn demo(common: &Common, args: DemoArgs) -> anyhow::Result<Exit
         say(&format!("  python3 -c \"import webdataset as w; print(next(iter(w.WebDataset('{dataset}/00000.tar').decode())).keys())\""));
     }
     Ok(exit)
+}
+
+/// The cards of the demo's dataset. What a person would say is said here.
+async fn card(dataset: &str, pages: u32) -> anyhow::Result<()> {
+    let storage = Storage::open(dataset)?;
+    let facts = Facts {
+        name: "trommel-demo".into(),
+        description: format!("Pictures and captions of a miniature web of {pages} pages, generated and curated by `trommel demo`."),
+        license: "https://www.apache.org/licenses/LICENSE-2.0".into(),
+        url: "https://example.org/trommel-demo".into(),
+        creators: vec![Party::organization("The Trommel authors")],
+        // Of the program's world, not of the clock: the demo is the same on every day.
+        date_published: "2025-01-01".into(),
+        version: Some("1.0.0".into()),
+        notes: Notes {
+            purpose: Some("To show what the program does, and to test it.".into()),
+            limitations: Some("Generated shapes and sentences: nothing of the real web is in it.".into()),
+            ..Notes::default()
+        },
+        ..facts_of(&storage).await?
+    };
+    super::card::write(&storage, &facts).await
 }
 
 /// Serves the miniature web until the process is ended; its first line says where.

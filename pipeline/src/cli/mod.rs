@@ -4,10 +4,13 @@
 //! 130 interrupted.
 
 mod args;
+mod card;
 mod demo;
 mod inspect;
 mod output;
+mod reshard;
 mod run;
+mod select;
 mod validate;
 
 use std::ffi::OsString;
@@ -69,8 +72,11 @@ async fn verb(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Extract(args) => run::extract(&common, *args).await,
         Verb::Fetch(args) => run::fetch(&common, *args).await,
         Verb::Embed(args) => run::embed(&common, *args).await,
+        Verb::Select(args) => select::run(&common, *args).await,
+        Verb::Reshard(args) => reshard::run(&common, *args).await,
         Verb::Demo(args) => demo::demo(&common, args).await,
         Verb::Miniweb(args) => demo::serve(args).await,
+        Verb::Card(args) => card::run(*args, common.quiet).await,
         Verb::Stats { dir } => inspect::stats(&common, &dir).await,
         Verb::Status { dir } => inspect::status(&common, &dir).await,
         Verb::Validate { path } => validate::validate(&common, &path).await,

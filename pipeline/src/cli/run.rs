@@ -10,6 +10,7 @@ use trommel_shards::storage::Storage;
 use super::Exit;
 use super::args::{Common, EmbedArgs, ExtractArgs, FetchArgs, Resume, RunArgs};
 use super::output::{print, say};
+use super::select::described;
 use crate::crawl::fetch::FetchConfig;
 use crate::job::{Finished, Job, RunOptions};
 use crate::ledger::Intent;
@@ -77,7 +78,7 @@ pub(super) async fn embed(common: &Common, args: EmbedArgs) -> anyhow::Result<Ex
     let source = SourceSettings { shards: args.inputs, ..SourceSettings::default() };
     let usual = if datacomp { VectorFormat::Npz } else { VectorFormat::Parquet };
     let score = ScoreSettings { vectors: args.score.vectors.or(Some(usual)), ..args.score };
-    let write = WriteSettings { format: OutputFormat::Metadata, compat: args.compat };
+    let write = WriteSettings { format: OutputFormat::Metadata, compat: args.compat, ..WriteSettings::default() };
     let stages = vec![StageSettings::Score(score), StageSettings::Write(write)];
     let recipe = of_flags("embed", &args.output, None, FetchConfig::default(), source, stages);
     let compiled = compile(&recipe, &checking_session()?, false).await?;
@@ -160,6 +161,7 @@ fn report(common: &Common, job: &Job, finished: &Finished) -> anyhow::Result<Exi
             "units_done_before": before,
             "elapsed_s": finished.seconds,
             "models": finished.models,
+            "selected": finished.selected,
         });
         print(&format!("{report:#}\n"))?;
     } else if !common.quiet {
@@ -175,6 +177,19 @@ fn report(common: &Common, job: &Job, finished: &Finished) -> anyhow::Result<Exi
                 number("busy_share") * 100.0,
                 number("failed_rows"),
             ));
+        }
+        if let Some(selected) = &finished.selected {
+            for finding in &selected.findings {
+                for line in described(&finding.found) {
+                    say(&format!("{}: {line}", finding.stage));
+                }
+            }
+            for warning in &selected.warnings {
+                say(&format!("warning: {warning}"));
+            }
+            if selected.copies != selected.funnel.kept {
+                say(&format!("{} rows are written {} times in all", selected.funnel.kept, selected.copies));
+            }
         }
         say(&format!("{} units done, {before} were done before; the output is in {}", done, job.output));
     }
@@ -196,7 +211,7 @@ fn report(common: &Common, job: &Job, finished: &Finished) -> anyhow::Result<Exi
 }
 
 /// The first interrupt rolls back the units in hand, the second ends the process.
-fn listen(cancel: &CancellationToken) {
+pub(super) fn listen(cancel: &CancellationToken) {
     let cancel = cancel.clone();
     tokio::spawn(async move {
         let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {

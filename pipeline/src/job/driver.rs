@@ -26,6 +26,7 @@ use crate::op::write::{InputIdentity, ShardSpec, Target};
 use crate::op::{Dedupe, Drops, HOST, KEY, ORDER, Only, Op, Pack, Write};
 use crate::plan::{SessionSettings, StageNode, functions, session};
 use crate::report::{Funnel, Progress, ProgressLine};
+use crate::select::Selected;
 use crate::services::Services;
 
 /// Units that one plan holds at most: bounds the time that planning takes.
@@ -44,6 +45,12 @@ pub enum JobError {
     /// A table could not be written.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// A selection cannot be made.
+    #[error(transparent)]
+    Select(#[from] crate::select::SelectError),
+    /// The final shards cannot be written.
+    #[error(transparent)]
+    Reshard(#[from] crate::reshard::RunError),
     /// A pass failed as a whole.
     #[error("pass `{pass}`: {message}")]
     Pass {
@@ -90,6 +97,8 @@ pub struct Finished {
     pub seconds: f64,
     /// What the models did, by the name of their column.
     pub models: BTreeMap<String, serde_json::Value>,
+    /// What was chosen, and why.
+    pub selected: Option<Selected>,
 }
 
 /// A job, ready to run.
@@ -107,35 +116,36 @@ pub struct Job {
 }
 
 /// One pass on its way.
-struct Here<'a> {
-    job: &'a Job,
-    context: SessionContext,
-    services: Arc<Services>,
-    engine: LocalEngine,
-    options: &'a RunOptions,
-    settings: SessionSettings,
-    config: String,
-    failed: Vec<(String, String, String)>,
-    units: (usize, usize),
-    put_back: bool,
+pub(super) struct Here<'a> {
+    pub(super) job: &'a Job,
+    pub(super) context: SessionContext,
+    pub(super) services: Arc<Services>,
+    pub(super) engine: LocalEngine,
+    pub(super) options: &'a RunOptions,
+    pub(super) settings: SessionSettings,
+    pub(super) config: String,
+    pub(super) failed: Vec<(String, String, String)>,
+    pub(super) units: (usize, usize),
+    pub(super) put_back: bool,
+    pub(super) selected: Option<Selected>,
 }
 
 /// What a pass leaves for the next one.
 #[derive(Debug, Clone, Default)]
-struct Upstream {
+pub(super) struct Upstream {
     /// The pass that wrote the tables.
-    pass: String,
+    pub(super) pass: String,
     /// Markers of its units.
-    markers: BTreeMap<String, Marker>,
+    pub(super) markers: BTreeMap<String, Marker>,
     /// Columns of the tables.
-    schema: Option<SchemaRef>,
+    pub(super) schema: Option<SchemaRef>,
     /// A dedupe pass that has listed rows of these tables.
-    lists: Option<Lists>,
+    pub(super) lists: Option<Lists>,
 }
 
 /// What a dedupe pass leaves.
 #[derive(Debug, Clone)]
-struct Lists {
+pub(super) struct Lists {
     /// The stage, for the exclusion table.
     stage: String,
     /// The pass, whose marker holds the digests.
@@ -208,6 +218,7 @@ impl Job {
             put_back: false,
             failed: Vec::new(),
             units: (0, 0),
+            selected: None,
         };
         sweep::strangers(storage, &self.passes).await?;
         let mut funnel = Funnel::default();
@@ -229,6 +240,7 @@ impl Job {
             units: here.units,
             seconds: started.elapsed().as_secs_f64(),
             models: here.services.model_metrics(),
+            selected: here.selected,
         };
         Ok(finished)
     }
@@ -253,6 +265,13 @@ impl Job {
                     )
                 }
                 PassKind::Table { shards } => format!("  take duplicates out; {}", end(shards.as_ref())),
+                PassKind::Select(selection) => {
+                    let stages: Vec<&str> = selection.stages.iter().map(|stage| stage.name.as_str()).collect();
+                    format!("  choose by {}; write a subset", stages.join(", "))
+                }
+                PassKind::Reshard(reshard) => {
+                    format!("  write the subset as shards of {} samples, {} order", reshard.settings.shard_size, reshard.settings.order)
+                }
                 PassKind::Fetch(fetch, spec) => format!(
                     "  pack units of {} rows{}; {}; {}",
                     fetch.unit_rows,
@@ -276,7 +295,7 @@ fn end(shards: Option<&ShardSpec>) -> String {
 }
 
 impl Here<'_> {
-    fn storage(&self) -> &Storage {
+    pub(super) fn storage(&self) -> &Storage {
         &self.services.storage
     }
 
@@ -290,7 +309,7 @@ impl Here<'_> {
     }
 
     /// Goes on with the chain of config hashes.
-    fn chain(&mut self, text: &str) -> String {
+    pub(super) fn chain(&mut self, text: &str) -> String {
         self.config = short_hash(format!("{} {text}", self.config).as_bytes());
         self.config.clone()
     }
@@ -371,6 +390,8 @@ impl Here<'_> {
                 Ok(Upstream { pass: pass.name.clone(), markers, schema: Some(schema), lists: None })
             }
             PassKind::Fetch(fetch, spec) => self.fetch(pass, fetch, spec, upstream, funnel).await,
+            PassKind::Select(selection) => self.select(pass, selection, upstream, funnel).await,
+            PassKind::Reshard(reshard) => self.reshard(pass, reshard, upstream).await,
         }
     }
 
@@ -772,7 +793,7 @@ impl Here<'_> {
 
     /// Removes markers and outputs of all units but these; the marker goes first, so that a crash leaves no marker
     /// without its outputs.
-    async fn forget(&self, pass: &str, keep: &BTreeSet<String>) -> Result<(), JobError> {
+    pub(super) async fn forget(&self, pass: &str, keep: &BTreeSet<String>) -> Result<(), JobError> {
         for (unit, marker) in Marker::read_all(self.storage(), pass).await? {
             if !keep.contains(&unit) {
                 self.storage().delete(&marker::name(pass, &unit)).await?;
@@ -791,7 +812,7 @@ impl Here<'_> {
         Ok(markers)
     }
 
-    fn book(&self, funnel: &mut Funnel, markers: &BTreeMap<String, Marker>) {
+    pub(super) fn book(&self, funnel: &mut Funnel, markers: &BTreeMap<String, Marker>) {
         let mut counts = Counts::default();
         for marker in markers.values() {
             counts.add(&marker.counts);
@@ -808,7 +829,7 @@ impl Here<'_> {
         Ok(outputs.into_iter().filter_map(|(name, output)| Some((unit(&name)?, output.sha256))).collect())
     }
 
-    async fn global_identity(&self, upstream: &Upstream, against: &[String]) -> Result<String, JobError> {
+    pub(super) async fn global_identity(&self, upstream: &Upstream, against: &[String]) -> Result<String, JobError> {
         let lists = self.lists(upstream).await?;
         let mut text = String::new();
         for unit in upstream.markers.keys() {
@@ -829,7 +850,7 @@ impl Here<'_> {
         Ok(short_hash(text.as_bytes()))
     }
 
-    async fn mark(
+    pub(super) async fn mark(
         &self,
         pass: &str,
         config: &str,

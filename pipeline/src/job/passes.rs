@@ -13,6 +13,8 @@ use trommel_shards::source::SourceFile;
 use crate::op::write::ShardSpec;
 use crate::op::{Extract, Fetch, Language, Op, ReadList, ReadShards, Score};
 use crate::plan::Keep;
+use crate::recipe::settings::ReshardSettings;
+use crate::select::Selection;
 
 /// What feeds a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,4 +125,22 @@ pub enum PassKind {
     },
     /// Fetches and writes shards. The stages of `before` come after fetching here.
     Fetch(Box<FetchPass>, Box<ShardSpec>),
+    /// Chooses among the rows of finished shards: a subset, and a reason for every other row.
+    Select(Box<Selection>),
+    /// Writes the subset of the shards in `raw/` as shards of exact size.
+    Reshard(Box<ReshardPass>),
 }
+
+/// Writing final shards from those in [`RAW`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReshardPass {
+    /// How they are cut.
+    pub settings: ReshardSettings,
+}
+
+/// Folder of the shards that a selection chooses from.
+pub const RAW: &str = "raw";
+/// The subset that a selection writes.
+pub(super) const SUBSET: &str = "selection/subset.parquet";
+/// What a selection says of itself.
+pub(super) const REPORT: &str = "selection/report.json";

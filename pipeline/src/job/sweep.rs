@@ -49,7 +49,7 @@ fn is_ours(name: &str) -> bool {
     if let Some(rest) = name.strip_prefix("_trommel/") {
         return ["tables/", "lists/", "deferred/", "failed/"].iter().any(|folder| rest.starts_with(folder));
     }
-    if name.starts_with("excluded/") {
+    if ["excluded/", "raw/", "selection/"].iter().any(|folder| name.starts_with(folder)) {
         return true;
     }
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

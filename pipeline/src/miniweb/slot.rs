@@ -6,7 +6,7 @@ use super::format::{Format, Look};
 use super::hostile::Hostile;
 use super::site::{Host, Policy};
 use super::truth::{Fate, Repeat};
-use super::world::Scene;
+use super::world::{Colour, Scene, Shape};
 
 /// One image: where it is, what it shows and how it answers.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +72,21 @@ impl Look {
     }
 }
 
+/// Share of the hearts that are red because this web is as it is, whatever their scene says.
+const RED_HEARTS: f64 = 0.5;
+
+/// The scene of a slot. The world draws shapes and colours apart from each other; this web does not: it has more red hearts than
+/// there should be. So there is a known association for balancing to remove.
+fn biased(seed: u64, n: u64) -> Scene {
+    let scene = Scene::nth(seed, n);
+    if scene.shape != Shape::Heart || !Draw::new(seed, "red hearts", n).chance(RED_HEARTS) {
+        return scene;
+    }
+    let background = if scene.background == Colour::Red { scene.colour } else { scene.background };
+    let background = if background == Colour::Red { Colour::Blue } else { background };
+    Scene { colour: Colour::Red, background, ..scene }
+}
+
 impl MiniWeb {
     /// How many slots there are: pages × images per page.
     pub fn slots(&self) -> u64 {
@@ -121,7 +136,7 @@ impl MiniWeb {
             host = self.host(self.hosts() - 1);
         }
 
-        let mut scene = Scene::nth(seed, n);
+        let mut scene = biased(seed, n);
         let mut look = Look::draw(&mut draw);
         match (hostile, earlier) {
             (Some(_), _) => {

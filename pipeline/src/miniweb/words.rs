@@ -3,6 +3,8 @@
 //! The phrases are built so that nothing has to agree across a placeholder: a count and its noun are one phrase, a colour
 //! stands after "of the colour", and so on. That keeps every caption in correct language with a plain table.
 
+use super::world::{Colour, Shape};
+
 /// A language in which pages and captions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names are their own description")]
@@ -37,6 +39,19 @@ impl Lang {
     /// The ISO 639-1 code.
     pub fn code(self) -> &'static str {
         self.words().code
+    }
+
+    /// Words by language for what this web associates: `red`, and `heart` in its numbers. TOML, as `balance` reads lexicons.
+    pub fn lexicon() -> String {
+        let heart = Shape::ALL.iter().position(|shape| *shape == Shape::Heart).unwrap_or(0);
+        let red = Colour::ALL.iter().position(|colour| *colour == Colour::Red).unwrap_or(0);
+        let of = |(lang, _): &(Self, f64)| {
+            let words = lang.words();
+            format!("[{}]\nred   = [{:?}]\nheart = {:?}\n", words.code, words.colours[red], words.shapes[heart])
+        };
+        let mut texts: Vec<String> = Self::SHARES.iter().map(of).collect();
+        texts.sort();
+        texts.join("\n")
     }
 
     pub(crate) fn words(self) -> &'static Words {

@@ -14,5 +14,6 @@ mod session;
 pub use exec::StageExec;
 pub use node::StageNode;
 pub use planner::{StagePlanner, TrommelQueryPlanner};
+pub(crate) use predicate::subject;
 pub use predicate::{Keep, KeepError};
 pub use session::{SessionSettings, session};

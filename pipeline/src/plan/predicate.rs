@@ -147,7 +147,7 @@ fn split(expression: &Sql, conditions: &mut Vec<String>) {
 }
 
 /// What a condition looks at: the left side of a comparison, the tested side of `in`, `between`, `like`.
-fn subject(expr: &Expr) -> Option<Expr> {
+pub(crate) fn subject(expr: &Expr) -> Option<Expr> {
     let expr = split_conjunction(expr).first().map(|first| (*first).clone())?;
     match expr {
         Expr::BinaryExpr(binary) if binary.op.supports_propagation() => Some(*binary.left),

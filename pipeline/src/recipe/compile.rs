@@ -6,14 +6,17 @@ use trommel_shards::columns::{UID, URL};
 use trommel_shards::lists::ColumnChoice;
 use trommel_shards::source::{SourceFile, expand};
 
+use super::choosing::{kinds_of, named_parts};
 use super::document::{Placed, Recipe, StageSettings};
 use super::error::{Place, RecipeError};
-use super::settings::{DedupeSettings, FetchSettings, ScoreSettings, SourceSettings, WriteSettings};
-use crate::job::{FetchPass, Job, Pass, PassKind, Source, StreamStage};
+use super::settings::{DedupeSettings, FetchSettings, ReshardSettings, ScoreSettings, SourceSettings, WriteSettings};
+use crate::job::{FetchPass, Job, Pass, PassKind, RAW, ReshardPass, Source, StreamStage};
 use crate::op::write::{OutputFormat, ShardSpec, VectorFormat};
 use crate::op::{Extract, Fetch, FetchImages, Language, Op, ReadList, ReadShards, Score};
 use crate::plan::Keep;
 use crate::scorers::ScoreModel;
+use crate::select::Selection;
+use crate::select::spec::Kind;
 
 /// A compiled recipe.
 pub struct Compiled {
@@ -49,7 +52,9 @@ pub async fn compile(recipe: &Recipe, context: &SessionContext, cc2dataset: bool
         return Err(RecipeError::new(place, format!("unknown `compat` value `{name}`: `img2dataset` or `datacomp`")));
     }
     let of = |wanted: &str| compat.is_some_and(|(name, _)| name == wanted);
-    let shape = Shape { compat_img2dataset: of("img2dataset"), datacomp: of("datacomp"), compat_cc2dataset: cc2dataset };
+    // Behind stages that choose it is the resharder's layout that is DataComp's.
+    let chooses = recipe.stages.iter().any(|stage| stage.value.is_global());
+    let shape = Shape { compat_img2dataset: of("img2dataset"), datacomp: of("datacomp") && !chooses, compat_cc2dataset: cc2dataset };
     let (files, source) = source(&recipe.source, &shape).await?;
     let mut cutter = Cutter::new(recipe, context, &shape, source_schema(&recipe.source.place, &source)?);
     cutter.begin(files, source);
@@ -140,9 +145,7 @@ async fn source(settings: &Placed<SourceSettings>, shape: &Shape) -> Result<(Vec
 fn shard_files(files: Vec<SourceFile>) -> Result<Vec<SourceFile>, String> {
     let ends = |file: &SourceFile, ending: &str| file.uri.to_ascii_lowercase().ends_with(ending);
     let count = files.len();
-    // What our own outputs hold beside shards.
-    let other = |file: &SourceFile| ["excluded", "vectors"].contains(&file.uri.rsplit(['/', '\\']).nth(1).unwrap_or_default());
-    let files: Vec<SourceFile> = files.into_iter().filter(|file| !other(file)).collect();
+    let files = crate::job::finished_files(files);
     let tars = files.iter().any(|file| ends(file, ".tar"));
     let shards: Vec<SourceFile> = files.into_iter().filter(|file| ends(file, if tars { ".tar" } else { ".parquet" })).collect();
     if shards.is_empty() { Err(format!("none of the {count} files is a shard: a `.tar` or `.parquet`")) } else { Ok(shards) }
@@ -175,6 +178,9 @@ struct Cutter<'a> {
     vectors: VectorFormat,
     /// Ending of the pictures of shards that are read again.
     ending: Option<String>,
+    /// Stages that choose among finished shards.
+    selection: Selection,
+    reshard: ReshardSettings,
     names: Vec<String>,
 }
 
@@ -192,6 +198,8 @@ impl<'a> Cutter<'a> {
             model: None,
             vectors: VectorFormat::None,
             ending: None,
+            selection: Selection { seed: recipe.job.value.seed, stages: Vec::new() },
+            reshard: ReshardSettings::default(),
             names: Vec::new(),
         }
     }
@@ -212,6 +220,14 @@ impl<'a> Cutter<'a> {
         if self.write.is_some() {
             return Err(RecipeError::new(&stage.place, "nothing can follow `write`"));
         }
+        if let Some(kinds) = self.chosen(&name, stage)? {
+            self.choose(&name, stage, kinds)?;
+            return Ok(());
+        }
+        if !self.selection.stages.is_empty() && !matches!(stage.value, StageSettings::Write(_)) {
+            let message = format!("`{}` stands before the stages that choose among finished shards", stage.value.name());
+            return Err(RecipeError::new(&stage.place, message));
+        }
         match &stage.value {
             StageSettings::Language(settings) => {
                 let op = Language {
@@ -229,9 +245,6 @@ impl<'a> Cutter<'a> {
             }
             StageSettings::Keep(settings) => {
                 let place = stage.key("where");
-                if settings.predicate.trim().is_empty() {
-                    return Err(RecipeError::new(&stage.place, "`keep` needs `where`: a predicate over the columns"));
-                }
                 let keep = Keep::parse(&name, &settings.predicate).map_err(|e| RecipeError::new(place, e.to_string()))?;
                 keep.check(self.context, &self.schema).map_err(|e| RecipeError::new(place, e.to_string()))?;
                 self.push(StreamStage::Keep(keep));
@@ -239,9 +252,77 @@ impl<'a> Cutter<'a> {
             StageSettings::Dedupe(settings) => self.dedupe(number, &name, stage, settings)?,
             StageSettings::Fetch(settings) => self.fetch(number, &name, stage, settings)?,
             StageSettings::Score(settings) => self.score(stage, settings)?,
-            StageSettings::Write(settings) => self.write = Some(self.shards(stage, settings)?),
+            StageSettings::Write(settings) => self.write(stage, settings)?,
+            StageSettings::Cap(_) | StageSettings::Sample(_) | StageSettings::Balance(_) | StageSettings::Baseline(_) => {}
         }
         self.names.push(name);
+        Ok(())
+    }
+
+    /// The parts of a stage that needs to see all rows; a `where` goes with the rows, as long as nothing has been chosen.
+    fn chosen(&self, name: &str, stage: &Placed<StageSettings>) -> Result<Option<Vec<Kind>>, RecipeError> {
+        let kinds = kinds_of(stage, name)?;
+        let streams = matches!(&stage.value, StageSettings::Keep(settings) if !settings.is_global());
+        Ok(kinds.filter(|_| !streams || !self.selection.stages.is_empty()))
+    }
+
+    /// Takes a stage that chooses among finished shards.
+    fn choose(&mut self, name: &str, stage: &Placed<StageSettings>, kinds: Vec<Kind>) -> Result<(), RecipeError> {
+        if self.fetch.is_none() && self.ending.is_none() {
+            let message = format!(
+                "`{}` chooses among finished shards: put it behind `fetch`, or read `shards`; for lists and tables there is `trommel select`",
+                stage.value.name()
+            );
+            return Err(RecipeError::new(&stage.place, message));
+        }
+        let parts = Selection { seed: self.selection.seed, stages: named_parts(name, kinds).collect() };
+        crate::select::check(&parts, self.context, &self.schema).map_err(|e| RecipeError::new(&stage.place, e.to_string()))?;
+        self.names.extend(parts.stages.iter().map(|part| part.name.clone()));
+        self.selection.stages.extend(parts.stages);
+        Ok(())
+    }
+
+    /// The last stage: final shards of the pass that has the pictures, or, behind stages that choose, of a subset.
+    fn write(&mut self, stage: &Placed<StageSettings>, settings: &WriteSettings) -> Result<(), RecipeError> {
+        if self.selection.stages.is_empty() {
+            for (key, given) in [("shard_size", settings.shard_size.is_some()), ("order", settings.order != "input")] {
+                if given {
+                    let message = format!(
+                        "`{key}` is of shards behind stages that choose; there are none here (`trommel reshard` cuts finished shards)"
+                    );
+                    return Err(RecipeError::new(stage.key(key), message));
+                }
+            }
+            self.write = Some(self.shards(stage, settings)?);
+            return Ok(());
+        }
+        let format = match settings.format {
+            OutputFormat::Webdataset => "webdataset",
+            OutputFormat::Parquet => "parquet",
+            _ => {
+                let message = "behind stages that choose, shards are `webdataset` or `parquet`";
+                return Err(RecipeError::new(stage.key("format"), message));
+            }
+        };
+        if settings.compat.as_deref().is_some_and(|compat| compat != "datacomp") {
+            return Err(RecipeError::new(stage.key("compat"), "behind stages that choose, `compat` is `datacomp`"));
+        }
+        let shard_size = self.fetch.as_ref().map_or(10_000, |fetch| fetch.pass.unit_rows as u64);
+        let shard_size = settings.shard_size.unwrap_or(shard_size);
+        if shard_size == 0 {
+            return Err(RecipeError::new(stage.key("shard_size"), "a shard has at least one sample"));
+        }
+        self.reshard = ReshardSettings {
+            shard_size,
+            order: settings.order.clone(),
+            shuffle_seed: self.selection.seed,
+            shard_format: format.to_owned(),
+            shard_compat: settings.compat.clone(),
+            ..ReshardSettings::default()
+        };
+        crate::reshard::options_of(&self.reshard, 1).map_err(|(key, message)| RecipeError::new(stage.key(key), message))?;
+        let raw = WriteSettings { format: settings.format, ..WriteSettings::default() };
+        self.write = Some(ShardSpec { folder: RAW.to_owned(), ..self.shards(stage, &raw)? });
         Ok(())
     }
 
@@ -463,6 +544,7 @@ impl<'a> Cutter<'a> {
             compat: self.shape.compat_img2dataset,
             datacomp: self.shape.datacomp,
             vectors: self.vectors,
+            folder: String::new(),
             fetch_stage: fetch.map_or_else(String::new, |fetch| fetch.pass.stage.clone()),
             deferred_folder: String::new(),
             failed_folder: String::new(),
@@ -496,10 +578,17 @@ impl<'a> Cutter<'a> {
             }
             None => match &mut pass.kind {
                 PassKind::Source { shards, .. } | PassKind::Table { shards } => *shards = Some(spec),
-                PassKind::Dedupe { .. } | PassKind::Fetch(..) => {}
+                PassKind::Dedupe { .. } | PassKind::Fetch(..) | PassKind::Select(_) | PassKind::Reshard(_) => {}
             },
         }
         self.passes.push(pass);
+        if !self.selection.stages.is_empty() {
+            let number = self.recipe.stages.len();
+            let select = PassKind::Select(Box::new(self.selection.clone()));
+            self.passes.push(Pass { name: format!("{number}-select"), before: Vec::new(), kind: select });
+            let reshard = PassKind::Reshard(Box::new(ReshardPass { settings: self.reshard.clone() }));
+            self.passes.push(Pass { name: crate::reshard::PASS.to_owned(), before: Vec::new(), kind: reshard });
+        }
         Ok(std::mem::take(&mut self.passes))
     }
 

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use clap::Args;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use super::choosing::{BalanceSettings, BaselineSettings, CapSettings, SampleSettings};
 use super::error::{Place, RecipeError};
 use super::nearest;
 use super::settings::{
@@ -53,6 +54,14 @@ pub enum StageSettings {
     Language(LanguageSettings),
     /// `keep`
     Keep(KeepSettings),
+    /// `cap`
+    Cap(CapSettings),
+    /// `sample`
+    Sample(SampleSettings),
+    /// `balance`
+    Balance(BalanceSettings),
+    /// `baseline`
+    Baseline(BaselineSettings),
     /// `dedupe`
     Dedupe(DedupeSettings),
     /// `fetch`
@@ -63,14 +72,27 @@ pub enum StageSettings {
     Write(WriteSettings),
 }
 
-const STAGES: [&str; 6] = ["language", "keep", "dedupe", "fetch", "score", "write"];
+const STAGES: [&str; 10] = ["language", "keep", "cap", "sample", "balance", "baseline", "dedupe", "fetch", "score", "write"];
 
 impl StageSettings {
+    /// Whether the stage needs to see all rows of finished shards.
+    pub fn is_global(&self) -> bool {
+        match self {
+            Self::Keep(settings) => settings.is_global(),
+            Self::Cap(_) | Self::Sample(_) | Self::Balance(_) | Self::Baseline(_) => true,
+            _ => false,
+        }
+    }
+
     /// The word after `use`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Language(_) => "language",
             Self::Keep(_) => "keep",
+            Self::Cap(_) => "cap",
+            Self::Sample(_) => "sample",
+            Self::Balance(_) => "balance",
+            Self::Baseline(_) => "baseline",
             Self::Dedupe(_) => "dedupe",
             Self::Fetch(_) => "fetch",
             Self::Score(_) => "score",
@@ -145,6 +167,10 @@ impl Recipe {
                 let mut value = match &stage.value {
                     StageSettings::Language(settings) => serde_json::to_value(settings),
                     StageSettings::Keep(settings) => serde_json::to_value(settings),
+                    StageSettings::Cap(settings) => serde_json::to_value(settings),
+                    StageSettings::Sample(settings) => serde_json::to_value(settings),
+                    StageSettings::Balance(settings) => serde_json::to_value(settings),
+                    StageSettings::Baseline(settings) => serde_json::to_value(settings),
                     StageSettings::Dedupe(settings) => serde_json::to_value(settings),
                     StageSettings::Fetch(settings) => serde_json::to_value(settings),
                     StageSettings::Score(settings) => serde_json::to_value(settings),
@@ -157,6 +183,31 @@ impl Recipe {
             .collect();
         serde_json::json!({ "job": self.job.value, "source": self.source.value, "network": self.network.value, "stage": stages })
     }
+}
+
+/// Reads the stages of a selection: a `seed`, and `[[stage]]` tables. `file` is its name, for errors.
+///
+/// # Errors
+/// [`RecipeError`] with the line.
+pub fn parse_stages(file: &str, text: &str) -> Result<(u64, Vec<Placed<StageSettings>>), RecipeError> {
+    let reader = Reader { file, text };
+    let table = DeTable::parse(text).map_err(|e| reader.toml(&e))?;
+    let (mut seed, mut stages) = (0, Vec::new());
+    for (key, value) in table.into_inner() {
+        let place = reader.place(key.span());
+        match key.get_ref().as_ref() {
+            "seed" => {
+                let read = u64::deserialize(ValueDeserializer::from(value));
+                seed = read.map_err(|e| RecipeError::new(&place, format!("`seed`: {}", e.message())))?;
+            }
+            "stage" => stages = reader.stages(value)?,
+            other => {
+                let message = format!("unknown key `{other}`{}; a selection has `seed` and [[stage]]", hint(other, ["seed", "stage"]));
+                return Err(RecipeError::new(&place, message));
+            }
+        }
+    }
+    Ok((seed, stages))
 }
 
 struct Reader<'a> {
@@ -238,6 +289,10 @@ impl Reader<'_> {
         Ok(match name.as_ref() {
             "language" => read!(Language),
             "keep" => read!(Keep),
+            "cap" => read!(Cap),
+            "sample" => read!(Sample),
+            "balance" => read!(Balance),
+            "baseline" => read!(Baseline),
             "dedupe" => read!(Dedupe),
             "fetch" => read!(Fetch),
             "score" => read!(Score),
@@ -276,8 +331,11 @@ pub(super) fn json_schema() -> serde_json::Value {
         let defaults = serde_json::to_value(T::default()).unwrap_or_default();
         let mut properties = serde_json::Map::new();
         for (key, default) in defaults.as_object().into_iter().flatten() {
-            let id = if key == "where" { "predicate" } else { key };
-            let doc = flags.get_arguments().find(|flag| flag.get_id() == id).and_then(|flag| flag.get_help());
+            // A key that another stage has too is a flag with the stage's name in front.
+            let names =
+                |id: &str| id == key || (key == "where" && id == "predicate") || id.split_once('_').is_some_and(|(_, rest)| rest == key);
+            let exact = flags.get_arguments().find(|flag| flag.get_id() == key.as_str());
+            let doc = exact.or_else(|| flags.get_arguments().find(|flag| names(flag.get_id().as_str()))).and_then(|flag| flag.get_help());
             let mut property = serde_json::json!({ "description": doc.map(ToString::to_string), "default": default });
             let kind = match default {
                 serde_json::Value::Bool(_) => Some("boolean"),
@@ -316,6 +374,10 @@ pub(super) fn json_schema() -> serde_json::Value {
             "stage": { "type": "array", "minItems": 1, "items": { "oneOf": [
                 stage::<LanguageSettings>("language"),
                 stage::<KeepSettings>("keep"),
+                stage::<CapSettings>("cap"),
+                stage::<SampleSettings>("sample"),
+                stage::<BalanceSettings>("balance"),
+                stage::<BaselineSettings>("baseline"),
                 stage::<DedupeSettings>("dedupe"),
                 stage::<FetchSettings>("fetch"),
                 stage::<ScoreSettings>("score"),

@@ -3,14 +3,16 @@
 //! Every key has one definition, in [`settings`]: flag, recipe key, default and doc come from it, and so do `--help` and the
 //! JSON schema. An unknown key is an error with its line and the nearest key.
 
+pub mod choosing;
 mod compile;
 mod document;
 mod error;
 mod model;
 pub mod settings;
 
+pub use choosing::{kinds_of, selection_of};
 pub use compile::{Compiled, compile};
-pub use document::{Placed, Recipe, StageSettings};
+pub use document::{Placed, Recipe, StageSettings, parse_stages};
 pub use error::{Place, RecipeError};
 
 /// The nearest of some names, if it is near enough to be meant.

@@ -7,8 +7,10 @@ use trommel_shards::digest::HashKind;
 use trommel_shards::image::{EncodeFormat, ImageOptions, Interpolation, ResizeMode};
 use trommel_shards::lists::ListFormat;
 
+use super::choosing::{BalanceSettings, BaselineSettings, CapSettings, SampleSettings};
 use crate::crawl::fetch::FetchConfig;
 use crate::op::write::{OutputFormat, VectorFormat};
+use crate::select::spec::Join;
 
 /// Reads one word as serde would.
 fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
@@ -16,7 +18,7 @@ fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 /// Yes and no as people and Python write them.
-fn truth(text: &str) -> Result<bool, String> {
+pub(super) fn truth(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
@@ -49,9 +51,14 @@ default_from_flags!(
     SourceSettings,
     LanguageSettings,
     KeepSettings,
+    CapSettings,
+    SampleSettings,
+    BalanceSettings,
+    BaselineSettings,
     DedupeSettings,
     FetchSettings,
     ScoreSettings,
+    ReshardSettings,
     WriteSettings
 );
 
@@ -130,7 +137,7 @@ pub struct LanguageSettings {
     pub column: String,
 }
 
-/// `use = "keep"`: keeps the rows for which a predicate holds.
+/// `use = "keep"`: keeps the rows for which a predicate holds, the best by a score, or those of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
 #[serde(default)]
 pub struct KeepSettings {
@@ -138,6 +145,33 @@ pub struct KeepSettings {
     #[arg(long = "where", default_value = "")]
     #[serde(rename = "where")]
     pub predicate: String,
+    /// Best fraction by `by`, 0 to 1: everything from the value of that rank on.
+    #[arg(long, value_name = "FRACTION")]
+    pub top: Option<f64>,
+    /// So many of the best by `by`, and those equal to the last.
+    #[arg(long, value_name = "ROWS")]
+    pub count: Option<u64>,
+    /// SQL whose highest values are the best.
+    #[arg(long, value_name = "SQL")]
+    pub by: Option<String>,
+    /// SQL: the best of each group by itself, as `lang` or `domain(url)`.
+    #[arg(long, value_name = "SQL")]
+    pub per: Vec<String>,
+    /// The lowest values are the best.
+    #[arg(long, value_parser = truth, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub lowest: bool,
+    /// `top` is a fraction of the whole input, not of what is left here.
+    #[arg(long, value_parser = truth, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub of_pool: bool,
+    /// Rows whose `by` is null or NaN are kept.
+    #[arg(long, value_parser = truth, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub nulls: bool,
+    /// Lists of uids: DataComp's npy, parquet or text.
+    #[arg(long, value_name = "FILE")]
+    pub uids: Vec<String>,
+    /// How several lists are joined: a row is kept that is in all, any or none of them.
+    #[arg(long, value_enum, default_value = "all")]
+    pub join: Join,
 }
 
 /// `use = "dedupe"`: keeps one row of each key.
@@ -404,6 +438,34 @@ pub struct ScoreSettings {
     pub recompute: bool,
 }
 
+/// How shards are cut: of `reshard`, and of `write` behind stages that choose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[serde(default)]
+pub struct ReshardSettings {
+    /// Samples of a shard.
+    #[arg(long = "shard-size", default_value_t = 10_000, help_heading = "Shards")]
+    pub shard_size: u64,
+    /// All shards of one size, plus or minus one, instead of a short one at the end.
+    #[arg(long = "equal-shards", value_parser = truth, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Shards")]
+    pub equal_shards: bool,
+    /// `input`, `shuffled`, `aspect` (sides in steps of a half, shuffled inside) or `patches` (sequence length of 16-pixel
+    /// patches for models that keep the aspect ratio, shuffled inside).
+    #[arg(long, default_value = "input", help_heading = "Shards")]
+    pub order: String,
+    /// Seed of a shuffled order.
+    #[arg(long = "shuffle-seed", default_value_t = 0, help_heading = "Shards")]
+    pub shuffle_seed: u64,
+    /// Number of the first shard.
+    #[arg(long = "first-shard", default_value_t = 0, help_heading = "Shards")]
+    pub first_shard: u64,
+    /// webdataset or parquet.
+    #[arg(long = "shard-format", default_value = "webdataset", help_heading = "Shards")]
+    pub shard_format: String,
+    /// `datacomp`: eight digits, keys UID-COPY, 3 GB at most, no tables, and its side files.
+    #[arg(long = "shard-compat", alias = "compat", help_heading = "Shards")]
+    pub shard_compat: Option<String>,
+}
+
 /// `use = "write"`: the final shards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
 #[serde(default)]
@@ -412,7 +474,14 @@ pub struct WriteSettings {
     #[arg(long = "output-format", value_enum, default_value = "webdataset")]
     #[serde(alias = "output_format")]
     pub format: OutputFormat,
-    /// `img2dataset` for its JSON, columns and statistics to the letter; `datacomp` for the columns of its metadata.
+    /// `img2dataset` for its JSON, columns and statistics to the letter; `datacomp` for the columns of its metadata, and,
+    /// behind stages that choose, for the layout of its resharder.
     #[arg(long)]
     pub compat: Option<String>,
+    /// Behind stages that choose: samples of a final shard; as many as `fetch` puts into one by default.
+    #[arg(long = "final-shard-size", value_name = "SAMPLES")]
+    pub shard_size: Option<u64>,
+    /// Behind stages that choose: order of the samples: `input`, `shuffled`, `aspect`, `patches` or `column:NAME`.
+    #[arg(long = "final-order", default_value = "input")]
+    pub order: String,
 }

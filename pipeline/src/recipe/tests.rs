@@ -50,7 +50,7 @@ fn the_schema_names_every_stage_and_key() {
     let schema = json_schema();
     let stages = schema["properties"]["stage"]["items"]["oneOf"].as_array().unwrap();
     let names: Vec<_> = stages.iter().map(|stage| stage["properties"]["use"]["const"].as_str().unwrap()).collect();
-    assert_eq!(names, ["language", "keep", "dedupe", "fetch", "score", "write"]);
+    assert_eq!(names, ["language", "keep", "cap", "sample", "balance", "baseline", "dedupe", "fetch", "score", "write"]);
     assert!(stages[3]["properties"]["image_size"]["description"].as_str().is_some());
     assert_eq!(stages[3]["properties"]["image_size"]["default"], 256);
 }

@@ -1,7 +1,9 @@
 //! What the run says of itself: the progress line, the funnel, the report.
 
+mod card;
 mod funnel;
 mod progress;
 
+pub use card::{CardFactsError, facts_of};
 pub use funnel::{Funnel, Stage};
 pub use progress::{Progress, ProgressLine};

@@ -64,6 +64,9 @@ pub struct ShardSpec {
     /// How vectors of models are stored.
     #[serde(default, skip_serializing_if = "is_none")]
     pub vectors: VectorFormat,
+    /// Folder for the shards, relative to the job's output; empty for its root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub folder: String,
     /// Name of the fetching stage, for the funnel.
     pub fetch_stage: String,
     /// Folder for rows that are put off, relative to the job's output.
@@ -94,7 +97,10 @@ impl ShardSpec {
 pub(super) struct ShardSink {
     spec: ShardSpec,
     shard: String,
+    /// Where the shards go.
     storage: Storage,
+    /// The job's output, for the lists of rows that are put off.
+    root: Storage,
     schema: SchemaRef,
     rows: usize,
     tar: Option<(TarWriter, ObjectWriter)>,
@@ -110,7 +116,8 @@ pub(super) struct ShardSink {
 
 impl ShardSink {
     pub(super) async fn open(env: &Env, spec: &ShardSpec, shard: &str, input: &SchemaRef) -> Result<Self> {
-        let storage = env.services.storage.clone();
+        let root = env.services.storage.clone();
+        let storage = root.folder(&spec.folder);
         let schema = final_schema(input, spec);
         let tar = match spec.format {
             OutputFormat::Webdataset => Some((TarWriter::new(), storage.create(&format!("{shard}.tar")).await.map_err(external)?)),
@@ -129,6 +136,7 @@ impl ShardSink {
             vectors,
             shard: shard.to_owned(),
             storage,
+            root,
             schema,
             rows: 0,
             tar,
@@ -297,6 +305,15 @@ impl ShardSink {
     }
 
     pub(super) async fn finish(self, counts: &Counts, outputs: &mut BTreeMap<String, Output>) -> Result<()> {
+        let folder = self.spec.folder.clone();
+        let (root, mut lists) = (self.root.clone(), BTreeMap::new());
+        let (deferred, failed) = (self.deferred, self.failed);
+        deferred.finish(&root, &mut lists).await.map_err(external)?;
+        failed.finish(&root, &mut lists).await.map_err(external)?;
+        outputs.extend(lists);
+        let all = outputs;
+        let mut local = BTreeMap::new();
+        let outputs = &mut local;
         if let Some((tar, mut writer)) = self.tar {
             writer.write(Bytes::from(tar.finish())).await.map_err(external)?;
             crate::failpoint::reach("before-tar-commit");
@@ -309,8 +326,6 @@ impl ShardSink {
         if let Some(vectors) = self.vectors {
             vectors.finish(outputs).await?;
         }
-        self.deferred.finish(&self.storage, outputs).await.map_err(external)?;
-        self.failed.finish(&self.storage, outputs).await.map_err(external)?;
         outputs.extend(self.files);
         let count = |name: &str| self.statuses.get(name).copied().unwrap_or(0);
         let mut stats = serde_json::json!({
@@ -330,6 +345,8 @@ impl ShardSink {
         let name = format!("{}_stats.json", self.shard);
         let text = json::python_indented(&stats);
         outputs.insert(name.clone(), self.storage.put(&name, text).await.map_err(external)?.into());
+        let below = |name: String| if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        all.extend(local.into_iter().map(|(name, output)| (below(name), output)));
         Ok(())
     }
 }

@@ -1,0 +1,227 @@
+//! Writes the shards of a plan, several at a time, each with a marker: what is there stays, what is not is written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{ArrayRef, AsArray, Float32Array};
+use arrow::datatypes::{DataType, Float32Type, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use futures::stream::{FuturesUnordered, StreamExt};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use trommel_shards::marker::{self, Counts, Marker, Output};
+use trommel_shards::reshard::{
+    BoxError, Extra, GroupBy, Order, Reshard, ReshardCounts, ReshardError, ReshardOptions, ShardFormat, ShardNames, Sizes,
+};
+use trommel_shards::source::Input;
+use trommel_shards::storage::{Storage, StorageError};
+use trommel_shards::subset::Uid128;
+
+use crate::recipe::settings::ReshardSettings;
+use crate::report::{Progress, ProgressLine};
+
+/// Aspect ratios, width by height, of the buckets that models of several shapes are trained on.
+const ASPECTS: [f64; 9] = [0.5, 9.0 / 16.0, 2.0 / 3.0, 0.75, 1.0, 4.0 / 3.0, 1.5, 16.0 / 9.0, 2.0];
+
+/// Name of the pass, for markers.
+pub const PASS: &str = "reshard";
+
+/// A resharding that could not go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The plan could not be made.
+    #[error(transparent)]
+    Plan(#[from] ReshardError),
+    /// The store refused.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Interrupted; what was finished is safe.
+    #[error("interrupted: finished shards are safe, run the same command again to go on")]
+    Interrupted,
+}
+
+/// What a resharding did.
+#[derive(Debug)]
+pub struct Resharded {
+    /// Shards written in this run.
+    pub written: usize,
+    /// Shards that were there.
+    pub there: usize,
+    /// What became of the samples.
+    pub counts: ReshardCounts,
+    /// Input shards that could not be read, and output shards that could not be written, with the reason.
+    pub failed: Vec<(String, String)>,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// The options of settings.
+///
+/// # Errors
+/// The key that is wrong.
+pub fn options_of(settings: &ReshardSettings, threads: usize) -> Result<ReshardOptions, (&'static str, String)> {
+    let base = match settings.shard_compat.as_deref() {
+        None => ReshardOptions::default(),
+        Some("datacomp") => ReshardOptions::datacomp(),
+        Some(other) => return Err(("shard_compat", format!("no such layout `{other}`: only `datacomp`"))),
+    };
+    let seed = settings.shuffle_seed;
+    let order = match settings.order.as_str() {
+        "input" => Order::Input,
+        "shuffled" => Order::Shuffled { seed },
+        "aspect" => Order::Grouped { by: GroupBy::Aspect(ASPECTS.to_vec()), seed },
+        "patches" => Order::Grouped { by: GroupBy::NaflexLength { patch: 16, patches: 256 }, seed },
+        other => match other.strip_prefix("column:") {
+            Some(column) => Order::Grouped { by: GroupBy::Column(column.to_owned()), seed },
+            None => return Err(("order", format!("no such order `{other}`: `input`, `shuffled`, `aspect`, `patches` or `column:NAME`"))),
+        },
+    };
+    let format = match settings.shard_format.as_str() {
+        "webdataset" => ShardFormat::Webdataset,
+        "parquet" => ShardFormat::Parquet,
+        other => return Err(("shard_format", format!("no such format `{other}`: `webdataset` or `parquet`"))),
+    };
+    let (sizes, max_bytes) = match settings.equal_shards {
+        true => (Sizes::Equal(settings.shard_size), None),
+        false => (Sizes::Exact(settings.shard_size), base.max_bytes),
+    };
+    let names = ShardNames { first: settings.first_shard, ..base.names };
+    Ok(ReshardOptions { order, sizes, max_bytes, names, format, threads, ..base })
+}
+
+/// Writes the shards of a plan that are not there yet.
+///
+/// # Errors
+/// [`RunError`]; a shard that cannot be written is no error, it is listed in [`Resharded::failed`].
+pub async fn write(
+    plan: &Reshard,
+    storage: &Storage,
+    datacomp: bool,
+    threads: usize,
+    quiet: bool,
+    cancel: &CancellationToken,
+) -> Result<Resharded, RunError> {
+    let started = Instant::now();
+    let config = plan.identity().to_owned();
+    let known = Marker::read_all(storage, PASS).await?;
+    let names: Vec<String> = (0..plan.shards()).map(|shard| plan.name(shard)).collect();
+    let mut there = 0;
+    let mut pending = Vec::new();
+    for (shard, name) in names.iter().enumerate() {
+        match known.get(name) {
+            Some(marker) if marker.config == config && marker.outputs_present(storage).await? => there += 1,
+            _ => pending.push(shard),
+        }
+    }
+    // What another plan has left goes, its marker first.
+    for (name, marker) in &known {
+        let stays = names.iter().position(|wanted| wanted == name).is_some_and(|shard| !pending.contains(&shard));
+        if !stays {
+            storage.delete(&marker::name(PASS, name)).await?;
+            for output in marker.outputs.keys() {
+                storage.delete(output).await?;
+            }
+        }
+    }
+    let mut failed: Vec<(String, String)> = plan.failures().iter().map(|(shard, error)| (shard.clone(), error.to_string())).collect();
+    let progress = Arc::new(Progress::default());
+    let line = ProgressLine::start(&progress, PASS, pending.len() as u64, quiet);
+    let mut waiting = pending.into_iter();
+    let mut running = FuturesUnordered::new();
+    let mut written = 0;
+    loop {
+        while running.len() < threads.max(1) && !cancel.is_cancelled() {
+            let Some(shard) = waiting.next() else { break };
+            let (plan, storage, config, progress) = (plan.clone(), storage.clone(), config.clone(), Arc::clone(&progress));
+            running.push(async move { (shard, one(&plan, shard, &storage, &config, &progress).await) });
+        }
+        match running.next().await {
+            Some((_, Ok(()))) => written += 1,
+            Some((shard, Err(error))) => failed.push((plan.name(shard), error.to_string())),
+            None => break,
+        }
+    }
+    line.finish();
+    if cancel.is_cancelled() {
+        return Err(RunError::Interrupted);
+    }
+    if datacomp && failed.is_empty() {
+        plan.write_datacomp_files(storage).await?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Resharded { written, there, counts: plan.counts().clone(), failed, seconds })
+}
+
+async fn one(plan: &Reshard, shard: usize, storage: &Storage, config: &str, progress: &Progress) -> Result<(), RunError> {
+    let started = Instant::now();
+    let shard = plan.write_shard(shard, storage).await?;
+    crate::failpoint::reach("before-reshard-marker");
+    let outputs: BTreeMap<String, Output> = shard.outputs.into_iter().map(|(name, written)| (name, written.into())).collect();
+    let marker = Marker {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config: config.to_owned(),
+        input: config.to_owned(),
+        outputs,
+        counts: Counts { rows: shard.rows, kept: shard.rows, ..Counts::default() },
+        stats: serde_json::Value::Null,
+        elapsed_ms: started.elapsed().as_millis() as u64,
+    };
+    marker.write(storage, PASS, &shard.name).await?;
+    progress.rows(shard.rows);
+    progress.unit_done();
+    Ok(())
+}
+
+/// The weights of a subset's table, looked up by uid: columns of the final shards. Memory: 16 bytes a row, and 4 for each weight.
+pub struct ExtraWeights {
+    schema: SchemaRef,
+    uids: Vec<u128>,
+    weights: Vec<Vec<f32>>,
+}
+
+impl ExtraWeights {
+    /// Reads a subset's table; `None` when it has no weights.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or has a uid that is none.
+    pub fn open(uri: &str) -> Result<Option<Self>, BoxError> {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(Input::open(uri)?)?;
+        let fields: Vec<_> = reader.schema().fields().iter().filter(|field| *field.data_type() == DataType::Float32).cloned().collect();
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let (mut uids, mut weights) = (Vec::new(), vec![Vec::new(); fields.len()]);
+        for batch in reader.build()? {
+            let batch = batch?;
+            let names = batch.column_by_name("uid").and_then(|column| column.as_string_opt::<i32>()).ok_or("column `uid` is not text")?;
+            for name in names.iter() {
+                uids.push(name.and_then(Uid128::parse).ok_or("a uid is not 32 hexadecimal digits")?.0);
+            }
+            for (field, weights) in fields.iter().zip(&mut weights) {
+                let column = batch.column_by_name(field.name()).and_then(|column| column.as_primitive_opt::<Float32Type>());
+                weights.extend(column.ok_or("a weight is not float32")?.iter().map(|weight| weight.unwrap_or(f32::NAN)));
+            }
+        }
+        let mut order: Vec<usize> = (0..uids.len()).collect();
+        order.sort_unstable_by_key(|&row| (uids[row], row));
+        let weights = weights.into_iter().map(|list| order.iter().map(|&row| list[row]).collect()).collect();
+        Ok(Some(Self { schema: Arc::new(Schema::new(fields)), uids: order.iter().map(|&row| uids[row]).collect(), weights }))
+    }
+}
+
+impl Extra for ExtraWeights {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn rows(&self, uids: &[Option<Uid128>]) -> Result<RecordBatch, BoxError> {
+        let places: Vec<Option<usize>> = uids.iter().map(|uid| self.uids.binary_search(&uid.as_ref()?.0).ok()).collect();
+        let column = |list: &Vec<f32>| -> ArrayRef {
+            Arc::new(places.iter().map(|place| place.map(|at| list[at]).filter(|weight| !weight.is_nan())).collect::<Float32Array>())
+        };
+        Ok(RecordBatch::try_new(self.schema(), self.weights.iter().map(column).collect())?)
+    }
+}

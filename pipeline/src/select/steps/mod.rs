@@ -1,0 +1,10 @@
+//! The stages of a selection, one file each: what a stage reads, what it collects, and how it judges.
+
+pub(super) mod cap;
+pub(super) mod keep;
+pub(super) mod language;
+pub(super) mod m4;
+pub(super) mod metaclip;
+pub(super) mod repeat;
+pub(super) mod sample;
+pub(super) mod top;
