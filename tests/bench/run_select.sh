@@ -19,7 +19,7 @@ wants() { [[ ",$only," == *",$1,"* ]]; }
 if wants select; then
   echo "== select"
   # shellcheck disable=SC2086
-  "$TROMMEL_PEER_PYTHON" tests/bench/select.py "$target/release/trommel" "$work" ${SELECT_ROWS:-1e6 1e7 5e7}
+  "$TROMMEL_PEER_PYTHON" tests/bench/select_datacomp.py "$target/release/trommel" "$work" ${SELECT_ROWS:-1e6 1e7 5e7}
 fi
 if wants metaclip; then
   echo "== metaclip: matching captions against 500,000 entries"

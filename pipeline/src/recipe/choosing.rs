@@ -11,7 +11,8 @@ use super::settings::{KeepSettings, truth};
 use crate::plan::Keep;
 use crate::select::presets::{Assets, baseline};
 use crate::select::spec::{
-    Cap, Join, Kind, Languages, LexiconLanguage, M4, M4Attribute, M4Label, M4Lexicon, Metaclip, Repeat, Sample, SelectStage, Selection, Top,
+    Cap, ClusterRule, Clusters, Join, Kind, Languages, LexiconLanguage, M4, M4Attribute, M4Label, M4Lexicon, Metaclip, Repeat, Sample,
+    SelectStage, Selection, Top,
 };
 
 /// `use = "cap"`: at most so many rows of a group.
@@ -74,7 +75,7 @@ pub struct SampleSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
 #[serde(default)]
 pub struct BalanceSettings {
-    /// `m4`, `metaclip` or `languages`.
+    /// `m4`, `metaclip`, `languages`; over stored vectors: `semdedup`, `prototypes`, `density`, `hierarchy`.
     #[arg(long = "balance", value_name = "METHOD", default_value = "", help_heading = "Balance")]
     pub method: String,
     /// m4: `NAME=SHARE` of a lexicon's word list, or `NAME=SHARE: SQL`. May be given more than once.
@@ -128,6 +129,30 @@ pub struct BalanceSettings {
     /// languages: `LANGUAGE=SHARE` of the result; WebLI-100B's seven languages at 1 % each by default.
     #[arg(long = "share", value_name = "LANGUAGE=SHARE", help_heading = "Balance")]
     pub shares: Vec<String>,
+    /// By vectors: their key, as `l14_img`; they lie beside the metadata.
+    #[arg(long = "vector-key", value_name = "KEY", help_heading = "Balance")]
+    pub vectors: Option<String>,
+    /// By vectors: clusters; for `hierarchy` those of each level, the lowest first.
+    #[arg(long, value_delimiter = ',', help_heading = "Balance")]
+    pub clusters: Vec<usize>,
+    /// By vectors: iterations of k-means at most.
+    #[arg(long, default_value_t = 20, help_heading = "Balance")]
+    pub iterations: usize,
+    /// semdedup: what is nearer than one less this to a row of its cluster goes.
+    #[arg(long, default_value_t = 0.05, help_heading = "Balance")]
+    pub epsilon: f64,
+    /// prototypes: fraction that is kept.
+    #[arg(long = "keep-fraction", help_heading = "Balance")]
+    pub keep_fraction: Option<f64>,
+    /// prototypes: keep what is near the centroids instead of what is far.
+    #[arg(long, value_parser = truth, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Balance")]
+    pub easiest: bool,
+    /// density and hierarchy: rows that are taken.
+    #[arg(long = "keep-count", help_heading = "Balance")]
+    pub keep_count: Option<u64>,
+    /// hierarchy: how often a row may be taken.
+    #[arg(long = "max-copies", default_value_t = 1, help_heading = "Balance")]
+    pub max_copies: u32,
     /// Column of the captions.
     #[arg(long = "caption-column", default_value = "text", help_heading = "Balance")]
     pub text: String,
@@ -361,8 +386,12 @@ impl BalanceSettings {
                 Ok(vec![Kind::Languages(Languages { column: self.language.clone(), shares })])
             }
             "metaclip" => self.metaclip(),
-            "" => wrong("method", "`balance` needs `method`: `m4`, `metaclip` or `languages`"),
-            other => wrong("method", format!("no method `{other}`: `m4`, `metaclip` or `languages`")),
+            "semdedup" | "prototypes" | "density" | "hierarchy" => Ok(vec![Kind::Clusters(self.by_clusters()?)]),
+            other => {
+                const METHODS: [&str; 7] = ["m4", "metaclip", "languages", "semdedup", "prototypes", "density", "hierarchy"];
+                let hint = super::nearest(other, METHODS).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                wrong("method", format!("no method `{other}`{hint}; there are {}", METHODS.map(|name| format!("`{name}`")).join(", ")))
+            }
         }
     }
 
@@ -400,6 +429,24 @@ impl BalanceSettings {
             enforcement: self.enforcement,
             strict: self.strict,
         })
+    }
+
+    fn by_clusters(&self) -> Result<Clusters, Wrong> {
+        let Some(vectors) = self.vectors.clone() else { return wrong("vectors", "this method needs `vectors`: their key, as `l14_img`") };
+        if self.clusters.is_empty() || (self.clusters.len() > 1 && self.method != "hierarchy") {
+            return wrong("clusters", "this method needs `clusters`: their number; several levels are for `hierarchy`");
+        }
+        let count = || self.keep_count.map_or_else(|| wrong("keep_count", "this method needs `keep_count`: rows that are taken"), Ok);
+        let rule = match self.method.as_str() {
+            "semdedup" => ClusterRule::Semdedup { epsilon: self.epsilon },
+            "prototypes" => match self.keep_fraction {
+                Some(fraction) => ClusterRule::Prototypes { fraction, easiest: self.easiest },
+                None => return wrong("keep_fraction", "`prototypes` needs `keep_fraction`"),
+            },
+            "density" => ClusterRule::Density { keep: count()? },
+            _ => ClusterRule::Hierarchy { target: count()?, most: self.max_copies },
+        };
+        Ok(Clusters { vectors, levels: self.clusters.clone(), iterations: self.iterations, rule })
     }
 
     fn metaclip(&self) -> Result<Vec<Kind>, Wrong> {

@@ -51,6 +51,9 @@ fn the_schema_names_every_stage_and_key() {
     let stages = schema["properties"]["stage"]["items"]["oneOf"].as_array().unwrap();
     let names: Vec<_> = stages.iter().map(|stage| stage["properties"]["use"]["const"].as_str().unwrap()).collect();
     assert_eq!(names, ["language", "keep", "cap", "sample", "balance", "baseline", "dedupe", "fetch", "score", "write"]);
-    assert!(stages[3]["properties"]["image_size"]["description"].as_str().is_some());
+    let fetch = stages.iter().find(|stage| stage["properties"]["use"]["const"] == "fetch").unwrap();
+    assert!(fetch["properties"]["image_size"]["description"].as_str().is_some());
+    let cap = stages.iter().find(|stage| stage["properties"]["use"]["const"] == "cap").unwrap();
+    assert!(cap["properties"]["count"]["description"].as_str().is_some(), "a key that is a flag under another name has its doc too");
     assert_eq!(stages[3]["properties"]["image_size"]["default"], 256);
 }

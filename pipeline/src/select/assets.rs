@@ -1,26 +1,22 @@
 //! Stages that stand on files of their own: lists of uids, WordNet, centroids.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 use trommel_embeddings::clusters::{in_marked, mark_centroids, read_torch_matrix};
 use trommel_embeddings::scores::Rows;
 use trommel_filters::concepts::wordnet::{Memo, Morphy, SynsetIds, TextRule, WordNet};
 use trommel_shards::subset::{Subset, Uid128};
-use trommel_shards::vectors::{VectorReader, open_vectors};
+use trommel_shards::vectors::open_vectors;
 
 use super::error::{Result, SelectError};
 use super::expression::{text_at, text_column};
 use super::inputs::Inputs;
 use super::scan::{Judging, Step};
 use super::spec::{Join, Kind, SelectStage};
-
-/// Rows of vectors that are read at a time.
-const BLOCK_ROWS: usize = 4096;
+use super::vectors::{BLOCK_ROWS, VectorsOfRows};
 
 /// Checks what can be checked without loading anything large.
 pub(super) fn check(stage: &SelectStage, schema: &SchemaRef) -> Result<()> {
@@ -160,78 +156,13 @@ impl Step for TextBasedStep {
     }
 }
 
-/// The vectors of a file of metadata: an npz or npy of the same stem, a table in `vectors/`, or a column of the file itself.
-fn open_beside(stage: &str, uri: &str, key: &str) -> Result<VectorReader> {
-    let stem = uri.strip_suffix(".parquet").unwrap_or(uri);
-    let (folder, name) = stem.rsplit_once('/').map_or((".", stem), |(folder, name)| (folder, name));
-    let mut tried = Vec::new();
-    let places = [
-        (format!("{stem}.npz"), Some(key)),
-        (format!("{folder}/vectors/{name}.parquet"), Some(key)),
-        (format!("{folder}/vectors/{name}.{key}.npy"), None),
-        (uri.to_owned(), Some(key)),
-    ];
-    for (place, key) in places {
-        match open_vectors(&place, key, BLOCK_ROWS) {
-            Ok(reader) => return Ok(reader),
-            Err(error) => tried.push(error.to_string()),
-        }
-    }
-    Err(SelectError::stage(stage, format!("no vectors `{key}` for `{uri}`: {}", tried.join("; "))))
-}
-
-/// Where a piece's vectors are read.
-struct Cursor {
-    reader: VectorReader,
-    /// Vectors that were read and not asked for, from `at` on.
-    data: Vec<f32>,
-    valid: Vec<bool>,
-    at: usize,
-    /// Row of the file that comes next.
-    row: u64,
-}
-
-impl Cursor {
-    /// The vectors of rows `from..from + count` of the file, which lie behind those that were asked for before.
-    fn rows(&mut self, from: u64, count: usize, place: &str) -> Result<(Vec<f32>, Vec<bool>)> {
-        let dim = self.reader.dim();
-        let (mut data, mut valid) = (Vec::with_capacity(count * dim), Vec::with_capacity(count));
-        while valid.len() < count {
-            if self.at == self.valid.len() {
-                let block = self.reader.next_block().map_err(|e| SelectError::file(place, e))?;
-                let Some(block) = block else { return Err(SelectError::file(place, format!("its vectors end at row {}", self.row))) };
-                let rows = block.rows().map_err(|e| SelectError::file(place, e))?;
-                self.valid = (0..rows.len()).map(|row| rows.is_valid(row)).collect();
-                self.data = rows.data().to_vec();
-                self.at = 0;
-            }
-            let left = self.valid.len() - self.at;
-            if self.row < from {
-                let skipped = left.min(usize::try_from(from - self.row).unwrap_or(left));
-                self.at += skipped;
-                self.row += skipped as u64;
-                continue;
-            }
-            let taken = left.min(count - valid.len());
-            data.extend_from_slice(&self.data[self.at * dim..(self.at + taken) * dim]);
-            valid.extend_from_slice(&self.valid[self.at..self.at + taken]);
-            self.at += taken;
-            self.row += taken as u64;
-        }
-        Ok((data, valid))
-    }
-}
-
 /// Keeps pictures near the pictures of a target set.
 struct ImageBasedStep {
     stage: String,
-    key: String,
     centroids: Vec<f32>,
     dim: usize,
     marked: Vec<bool>,
-    /// File and first row of each piece.
-    pieces: Vec<(String, u64)>,
-    cursors: Mutex<HashMap<usize, Cursor>>,
+    vectors: VectorsOfRows,
     reason: Arc<str>,
     no_vector: Arc<str>,
 }
@@ -254,12 +185,7 @@ fn load(stage: &str, file: &str) -> Result<(Vec<f32>, usize)> {
 impl ImageBasedStep {
     fn load(stage: &str, key: &str, centroids: &str, targets: &[String], inputs: &Inputs) -> Result<Self> {
         let fail = |e: &dyn std::fmt::Display| SelectError::stage(stage, e);
-        for file in &inputs.files {
-            let (rows, found) = (file.rows, open_beside(stage, &file.uri, key)?.rows());
-            if rows != found {
-                return Err(SelectError::file(&file.uri, format!("{found} vectors `{key}` for {rows} rows of metadata")));
-            }
-        }
+        let vectors = VectorsOfRows::open(stage, key, inputs)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let (data, dim) = load(stage, centroids)?;
         let rows = Rows::new(&data, dim, None).map_err(|e| fail(&e))?;
@@ -269,10 +195,8 @@ impl ImageBasedStep {
             let target = Rows::new(&target, dim, None).map_err(|e| fail(&e))?;
             mark_centroids(&target, &rows, &mut marked, threads).map_err(|e| fail(&e))?;
         }
-        let pieces = inputs.pieces.iter().map(|piece| (inputs.files[piece.file].uri.clone(), piece.first)).collect();
         let (reason, no_vector) = ("nearest centroid is near no target".into(), format!("no vector `{key}`").into());
-        let (stage, key, cursors) = (stage.to_owned(), key.to_owned(), Mutex::default());
-        Ok(Self { stage, key, centroids: data, dim, marked, pieces, cursors, reason, no_vector })
+        Ok(Self { stage: stage.to_owned(), centroids: data, dim, marked, vectors, reason, no_vector })
     }
 }
 
@@ -287,15 +211,7 @@ impl Step for ImageBasedStep {
         if living.is_empty() {
             return Ok(());
         }
-        let (file, first) = &self.pieces[rows.piece];
-        // One thread has a piece: taken out, its cursor is nobody else's.
-        let known = self.cursors.lock().remove(&rows.piece);
-        let mut cursor = match known {
-            Some(cursor) => cursor,
-            None => Cursor { reader: open_beside(&self.stage, file, &self.key)?, data: Vec::new(), valid: Vec::new(), at: 0, row: 0 },
-        };
-        let (data, valid) = cursor.rows(first + rows.first as u64, rows.uids.len(), file)?;
-        self.cursors.lock().insert(rows.piece, cursor);
+        let (data, valid) = self.vectors.of(rows)?;
         let (mut wanted, mut there) = (Vec::with_capacity(living.len() * self.dim), Vec::with_capacity(living.len()));
         let dim = data.len() / valid.len().max(1);
         for &row in &living {

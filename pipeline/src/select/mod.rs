@@ -31,6 +31,7 @@ mod state;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod vectors;
 
 pub use diversity::{Dimension, GroupRate, PassTable};
 pub(crate) use diversity::{script as script_of, top_level as top_level_of};

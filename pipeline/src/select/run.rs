@@ -20,8 +20,9 @@ use super::inputs::Inputs;
 use super::output::{Output, SubsetFormat};
 use super::report::{Finding, Selected, funnel, warnings};
 use super::scan::{Scanner, Step};
-use super::spec::{Cap, Kind, Languages, M4, Repeat, Sample, SelectStage, Selection, Top};
+use super::spec::{Cap, ClusterRule, Clusters, Kind, Languages, M4, Repeat, Sample, SelectStage, Selection, Top};
 use super::steps::cap::{DropsStep, GroupFit, Grouping, buckets, cap, top_in_groups};
+use super::steps::clusters::{ClusterStep, VectorFit};
 use super::steps::keep::KeepStep;
 use super::steps::language::{LanguageFit, LanguageStep, LidStep};
 use super::steps::m4::Balance;
@@ -29,6 +30,7 @@ use super::steps::metaclip::{CountFit, Counted, Tables, count};
 use super::steps::repeat::{RepeatStep, ScoreFit};
 use super::steps::sample::{CountStep, DrawFit, FractionStep};
 use super::steps::top::{Share, TopFit, TopStep};
+use super::vectors::VectorsOfRows;
 use crate::plan::Keep;
 
 /// Stages that a selection may have: their numbers are bytes.
@@ -151,6 +153,10 @@ fn check_stage(stage: &SelectStage, context: &SessionContext, schema: &SchemaRef
             }
         }
         Kind::MetaclipDraw => Ok(()),
+        Kind::Clusters(clusters) => match clusters.levels.iter().all(|&level| level > 0) && !clusters.levels.is_empty() {
+            true => Ok(()),
+            false => fail("it needs a number of clusters, at least 1".to_owned()),
+        },
         _ => super::assets::check(stage, schema),
     }
 }
@@ -272,6 +278,7 @@ impl Run<'_> {
             Kind::Sample(sample) => self.sample(at, name, sample)?,
             Kind::M4(m4) => self.m4(at, name, m4)?,
             Kind::Languages(languages) => self.languages(at, name, languages)?,
+            Kind::Clusters(spec) => self.clusters(at, name, spec)?,
             Kind::MetaclipMatch(spec) => {
                 let tables = Arc::new(Tables::load(name, spec)?);
                 let fits = self.scan(&tables.columns(), || Ok(CountFit::new(&tables)))?;
@@ -390,6 +397,18 @@ impl Run<'_> {
         let fits = self.scan(std::slice::from_ref(&spec.column), || Ok(LanguageFit::new(name, &spec.column)))?;
         let weight = self.weight("language_weight");
         let (step, report) = LanguageStep::of_fits(name, spec, fits, self.draw(name), weight)?;
+        self.find(name, report);
+        self.push(at, step);
+        Ok(())
+    }
+
+    fn clusters(&mut self, at: u8, name: &str, spec: &Clusters) -> Result<()> {
+        let vectors = VectorsOfRows::open(name, &spec.vectors, self.inputs)?;
+        let spill = self.spill.clone();
+        let fits = self.scan(&[], || VectorFit::new(&vectors, &spill))?;
+        let weight = matches!(spec.rule, ClusterRule::Semdedup { .. }).then(|| self.weight("semdedup_similarity"));
+        let (draw, seed, threads) = (self.draw(name), self.selection.seed, self.scanner.threads);
+        let (step, report) = ClusterStep::of_fits(name, spec, fits, &spill, &draw, seed, threads, weight)?;
         self.find(name, report);
         self.push(at, step);
         Ok(())

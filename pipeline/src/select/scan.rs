@@ -28,6 +28,9 @@ pub(super) trait Step: Send + Sync {
 
 /// Something that collects over the rows that are still in. Each thread has its own.
 pub(super) trait Fit: Send {
+    /// Whether it looks at the rows' names; reading them costs more than most columns.
+    const NAMES: bool = true;
+
     /// Looks at a batch.
     fn see(&mut self, rows: &Judging<'_>) -> Result<()>;
 
@@ -39,6 +42,8 @@ pub(super) trait Fit: Send {
 
 /// A fit that wants nothing.
 impl Fit for () {
+    const NAMES: bool = false;
+
     fn see(&mut self, _: &Judging<'_>) -> Result<()> {
         Ok(())
     }
@@ -56,6 +61,8 @@ pub(super) struct Judging<'a> {
     pub(super) first: usize,
     state: &'a mut State,
     stage: u8,
+    /// Whether somebody wants to know what a stage saw of the rows that it takes out.
+    pub(super) tells: bool,
     gone: Vec<Gone>,
 }
 
@@ -67,7 +74,7 @@ impl Judging<'_> {
 
     /// The rows that are still in.
     pub(super) fn living(&self) -> Vec<usize> {
-        (0..self.uids.len()).filter(|&row| self.is_in(row)).collect()
+        (0..self.batch.num_rows()).filter(|&row| self.is_in(row)).collect()
     }
 
     /// Takes a row out.
@@ -201,7 +208,11 @@ impl<'a> Scanner<'a> {
     ) -> Result<Vec<F>> {
         let scan = self.scans.fetch_add(1, Ordering::Relaxed);
         let names = uid_columns(self.inputs)?;
-        let mut wanted: BTreeSet<String> = names.iter().chain(columns).cloned().collect();
+        let named = F::NAMES || !steps.is_empty();
+        let mut wanted: BTreeSet<String> = columns.iter().cloned().collect();
+        if named {
+            wanted.extend(names.iter().cloned());
+        }
         for (_, step) in steps {
             wanted.extend(step.columns());
         }
@@ -254,8 +265,18 @@ impl<'a> Scanner<'a> {
             if first + batch.num_rows() > piece.rows {
                 return Err(SelectError::file(reader.uri(), "it has more rows than its footer says"));
             }
-            let uids = uids(&batch, names, reader.uri(), piece.first + first as u64)?;
-            let mut rows = Judging { batch: &batch, uids: &uids, piece: at, first, state: &mut state, stage: 0, gone: Vec::new() };
+            let uids =
+                if F::NAMES || !steps.is_empty() { uids(&batch, names, reader.uri(), piece.first + first as u64)? } else { Vec::new() };
+            let mut rows = Judging {
+                batch: &batch,
+                uids: &uids,
+                piece: at,
+                first,
+                state: &mut state,
+                stage: 0,
+                tells: self.exclusions.is_some(),
+                gone: Vec::new(),
+            };
             let before = match &self.groups {
                 Some(groups) if !steps.is_empty() => Some(groups.of(&batch, &rows.living(), &mut rates)?),
                 _ => None,

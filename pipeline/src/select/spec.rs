@@ -61,6 +61,8 @@ pub enum Kind {
     MetaclipDraw,
     /// Repeats and thins languages, as WebLI-100B did.
     Languages(Languages),
+    /// Chooses by clusters of vectors.
+    Clusters(Clusters),
     /// Captions with a word whose first meaning in WordNet is a concept of a list: DataComp's text-based filter.
     TextBased {
         /// Folder of WordNet's `dict`.
@@ -249,6 +251,49 @@ pub struct Metaclip {
     pub tail: Option<f64>,
     /// Counts of a larger pool instead of this one's: JSON, entry to count.
     pub counts: Option<String>,
+}
+
+/// Clusters of stored vectors, and what they decide.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Clusters {
+    /// Key of the vectors.
+    pub vectors: String,
+    /// Clusters; for a hierarchy those of each level, the lowest first.
+    pub levels: Vec<usize>,
+    /// Iterations of k-means at most.
+    pub iterations: usize,
+    /// What they decide.
+    pub rule: ClusterRule,
+}
+
+/// What clusters decide.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClusterRule {
+    /// SemDeDup: out goes what is nearer than `1 - epsilon` to a row before it in its cluster.
+    Semdedup {
+        /// Tolerance.
+        epsilon: f64,
+    },
+    /// The hardest rows: those farthest from their centroid.
+    Prototypes {
+        /// Fraction that is kept.
+        fraction: f64,
+        /// The easiest instead.
+        easiest: bool,
+    },
+    /// Density-based pruning.
+    Density {
+        /// Rows that are kept.
+        keep: u64,
+    },
+    /// Balanced sampling over a hierarchy.
+    Hierarchy {
+        /// Rows that are taken.
+        target: u64,
+        /// How often a row may be taken.
+        most: u32,
+    },
 }
 
 /// Language rebalancing.

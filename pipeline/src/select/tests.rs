@@ -433,3 +433,84 @@ async fn rows_that_share_a_uid_are_told() {
     assert_eq!(got.selected.duplicate_uids, 1);
     assert!(got.selected.warnings[0].contains("1 kept rows"));
 }
+
+/// Writes vectors beside each file of the metadata: 40 directions, two rows in five a near copy of the first of their direction.
+fn write_vectors(folder: &Path, key: &str) {
+    use trommel_shards::vectors::{NpyWriter, Precision, Rows};
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|ending| ending != "parquet") {
+            continue;
+        }
+        let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap()).unwrap().build().unwrap();
+        let storage = Storage::open(&folder.join("vectors").display().to_string()).unwrap();
+        let name = format!("{}.{key}.npy", path.file_stem().unwrap().to_string_lossy());
+        let mut writer = NpyWriter::create(&storage, &name, 8, Precision::F16).unwrap();
+        for batch in reader {
+            let batch = batch.unwrap();
+            for uid in batch.column_by_name("uid").unwrap().as_string::<i32>().iter() {
+                let uid = Uid128::parse(uid.unwrap()).unwrap().0;
+                writer.append(Rows::new(&vector_of(uid), 8, None).unwrap()).unwrap();
+            }
+        }
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(writer.finish())).unwrap();
+    }
+}
+
+/// Whether a row is a near copy, and its direction.
+fn group_of(uid: u128) -> (bool, u64) {
+    let draw = trommel_filters::balance::Draw::new(11, "vectors").row(uid);
+    (draw.uniform(0) < 0.4, draw.bits(1) % 40)
+}
+
+fn vector_of(uid: u128) -> Vec<f32> {
+    let (copy, direction) = group_of(uid);
+    let row = trommel_filters::balance::Draw::new(11, "noise").row(uid);
+    let axis = trommel_filters::balance::Draw::new(11, "axis").row(u128::from(direction));
+    let noise = if copy { 0.001 } else { 0.6 };
+    let value = |at: u64| (axis.gumbel(at) + noise * row.gumbel(at)) as f32;
+    let raw: Vec<f32> = (0..8).map(value).collect();
+    let length = raw.iter().map(|value| value * value).sum::<f32>().sqrt();
+    raw.iter().map(|value| value / length).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clusters_of_vectors_decide_and_neither_order_nor_sharding_matters() {
+    use super::spec::{ClusterRule, Clusters};
+    let world = World::new(3000);
+    let mut turned = world.rows.clone();
+    turned.reverse();
+    write(&world.folder.path().join("turned"), &turned, 5, 200);
+    for folder in ["meta", "turned"] {
+        write_vectors(&world.folder.path().join(folder), "l14_img");
+    }
+    let by = |levels: Vec<usize>, rule| Kind::Clusters(Clusters { vectors: "l14_img".into(), levels, iterations: 10, rule });
+    let semdedup = by(vec![20], ClusterRule::Semdedup { epsilon: 0.001 });
+    let got = world.select(vec![semdedup.clone()]).await;
+    // Of the near copies of a direction, which are all in one cluster, hardly more than one is left; the others stay.
+    let copies = world.uids(|row| group_of(row.uid).0);
+    let left = copies.iter().filter(|uid| got.subset.contains_key(*uid)).count();
+    assert!(copies.len() > 1000 && left < 120, "{left} of {} copies are left", copies.len());
+    let others = world.uids(|row| !group_of(row.uid).0);
+    let lost = others.iter().filter(|uid| !got.subset.contains_key(*uid)).count();
+    assert!(lost * 10 < others.len(), "{lost} of {} others are lost", others.len());
+    let density = world.select(vec![by(vec![20], ClusterRule::Density { keep: 700 })]).await;
+    assert_eq!(density.subset.len(), 700);
+    let prototypes = world.select(vec![by(vec![20], ClusterRule::Prototypes { fraction: 0.3, easiest: false })]).await;
+    assert_eq!(prototypes.subset.len(), 900);
+    let hierarchy = by(vec![60, 10], ClusterRule::Hierarchy { target: 600, most: 1 });
+    let drawn = world.select(vec![hierarchy.clone()]).await;
+    assert_eq!(drawn.subset.len(), 600);
+    for kind in [semdedup, hierarchy] {
+        let (first, other) =
+            (world.try_select("meta", vec![kind.clone()], 1).await.unwrap(), world.try_select("turned", vec![kind], 2).await.unwrap());
+        assert_eq!(first.npy, other.npy);
+    }
+    // Vectors that do not line up are an error with both counts.
+    let short = world.folder.path().join("short");
+    write(&short, &world.rows[..500], 1, 100);
+    write_vectors(&short, "l14_img");
+    write(&short, &world.rows[..400], 1, 100);
+    let error = world.try_select("short", vec![by(vec![5], ClusterRule::Density { keep: 10 })], 1).await.err().unwrap().to_string();
+    assert!(error.contains("500 vectors") && error.contains("400 rows"), "{error}");
+}

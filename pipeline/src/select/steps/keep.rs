@@ -73,11 +73,11 @@ impl Step for KeepStep {
                 continue;
             }
             let values = match &condition.subject {
-                Some(subject) => {
+                Some(subject) if rows.tells => {
                     let values = subject.evaluate(&rows_of(&batch, &failed, &self.stage)?)?;
                     Some(cast(&values, &DataType::Utf8).map_err(|e| SelectError::stage(&self.stage, e))?)
                 }
-                None => None,
+                _ => None,
             };
             let values = values.as_ref().and_then(|values| values.as_string_opt::<i32>());
             for (at, &row) in failed.iter().enumerate() {

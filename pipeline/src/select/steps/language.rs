@@ -70,6 +70,8 @@ impl LanguageFit {
 }
 
 impl Fit for LanguageFit {
+    const NAMES: bool = false;
+
     fn see(&mut self, rows: &Judging<'_>) -> Result<()> {
         let languages = text_column(rows.batch, &self.column, &self.stage)?;
         for row in rows.living() {

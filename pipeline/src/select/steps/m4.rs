@@ -222,6 +222,8 @@ pub(in crate::select) struct PatternFit {
 }
 
 impl Fit for PatternFit {
+    const NAMES: bool = false;
+
     fn see(&mut self, rows: &Judging<'_>) -> Result<()> {
         let patterns = self.bits.of(rows, true)?;
         let added = self.counts.add_rows(&patterns.bits, patterns.utilities.as_deref());

@@ -106,6 +106,8 @@ impl CountFit {
 }
 
 impl Fit for CountFit {
+    const NAMES: bool = false;
+
     fn see(&mut self, rows: &Judging<'_>) -> Result<()> {
         let tables = Arc::clone(&self.tables);
         let (counts, texts, matched) = (&mut self.counts, &mut self.texts, &mut self.matched);

@@ -1,6 +1,7 @@
 //! The stages of a selection, one file each: what a stage reads, what it collects, and how it judges.
 
 pub(super) mod cap;
+pub(super) mod clusters;
 pub(super) mod keep;
 pub(super) mod language;
 pub(super) mod m4;

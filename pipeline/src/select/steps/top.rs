@@ -54,6 +54,8 @@ impl TopFit {
 }
 
 impl Fit for TopFit {
+    const NAMES: bool = false;
+
     fn see(&mut self, rows: &Judging<'_>) -> Result<()> {
         let values = self.by.numbers(rows.batch)?;
         for row in rows.living() {
@@ -120,7 +122,8 @@ impl Step for TopStep {
         for row in rows.living() {
             match key(&values, row, self.lowest) {
                 Some(key) if self.threshold.is_some_and(|threshold| key < threshold || threshold == u64::MAX) => {
-                    rows.exclude(row, &self.too_low, Some(values.value(row).to_string()));
+                    let seen = rows.tells.then(|| values.value(row).to_string());
+                    rows.exclude(row, &self.too_low, seen);
                 }
                 Some(_) => {}
                 None if self.keep_nulls => {}

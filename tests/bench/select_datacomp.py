@@ -1,6 +1,6 @@
 """`trommel select` and DataComp's way over the same metadata, in one run.
 
-    python3 tests/bench/select.py TROMMEL FOLDER [ROWS ...]
+    python3 tests/bench/select_datacomp.py TROMMEL FOLDER [ROWS ...]
 
 For each number of rows (1, 10 and 50 million by default) a pool of DataComp's shape is made in FOLDER; ours and a plain
 version of DataComp's `baselines.py` (pandas, one process a core, rows as Python objects as there) select from it. Printed:
