@@ -3,10 +3,14 @@
 //! Shards hold files only, with fixed times and owners, so that the same samples give the same bytes. A member costs one
 //! 512-byte header and its content padded to 512 bytes; img2dataset's PAX headers cost 1 KiB more for each.
 
+mod header;
+mod scan;
 mod stream;
 
 use thiserror::Error;
 
+pub use header::member_header;
+pub use scan::{MemberSpan, ReadAt, TarScanner};
 pub use stream::{MAX_MEMBER_BYTES, OwnedMember, TarReadError, TarReader};
 
 const BLOCK: usize = 512;
@@ -64,18 +68,7 @@ impl TarWriter {
         if size >= 1 << 33 {
             return Err(TarError::TooLarge(name.to_owned(), size));
         }
-        let mut header = [0_u8; BLOCK];
-        header[..name.len()].copy_from_slice(name.as_bytes());
-        header[100..108].copy_from_slice(b"0000444\0");
-        header[108..116].copy_from_slice(b"0000000\0");
-        header[116..124].copy_from_slice(b"0000000\0");
-        header[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
-        header[136..148].copy_from_slice(b"00000000000\0");
-        header[156] = b'0';
-        header[257..265].copy_from_slice(b"ustar\x0000");
-        let sum = checksum(&header);
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-        self.buffer.extend_from_slice(&header);
+        self.buffer.extend_from_slice(&header::ustar(name.as_bytes(), size, b'0'));
         self.buffer.extend_from_slice(content);
         let padding = content.len().next_multiple_of(BLOCK) - content.len();
         self.buffer.resize(self.buffer.len() + padding, 0);
