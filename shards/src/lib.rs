@@ -33,6 +33,7 @@ pub mod marker;
 pub mod samples;
 pub mod source;
 pub mod storage;
+pub mod subset;
 pub mod table;
 pub mod tar;
 pub mod vectors;
