@@ -30,6 +30,7 @@ pub mod digest;
 pub mod image;
 pub mod lists;
 pub mod marker;
+pub mod reshard;
 pub mod samples;
 pub mod source;
 pub mod storage;

@@ -1,0 +1,5 @@
+mod columns;
+mod formats;
+mod make;
+mod order;
+mod refused;
