@@ -2,7 +2,9 @@
 //! is the limit, and DataComp's way in Python, when `TROMMEL_PEER_PYTHON` names a Python that has webdataset and simdjson.
 //!
 //! `cargo bench -p trommel-shards --bench reshard`; `RESHARD_SHARDS`, `RESHARD_BYTES` and `RESHARD_ROUNDS` change the size.
-//! Ours ends with every file durable (`fsync`); `cp` and the peer do not, so `cp` with `fsync` (`dd`) stands beside it.
+//! Ours hashes what it writes and ends with every file durable (`fsync`); `cp` and the peer do not, so `cp` with `sync` stands
+//! beside it. Wall time is that of this disk (`TMPDIR=/dev/shm` leaves the disk out) and of what else the machine does;
+//! processor time, of this process and of those that it started, is steadier.
 #![allow(clippy::print_stdout, reason = "a bench reports on stdout")]
 #![allow(clippy::unwrap_used, reason = "a bench may stop on the first surprise")]
 
@@ -16,6 +18,8 @@ use trommel_shards::storage::Storage;
 use trommel_shards::subset::{Subset, SubsetWriter, Uid128};
 use trommel_shards::tar::TarWriter;
 
+/// The peer: its own loop without its processes, imports included.
+const PEER: &str = "datacomp's way, 1 process";
 /// Samples of an input shard.
 const SAMPLES: u64 = 1000;
 
@@ -46,7 +50,10 @@ fn main() {
     });
     let size = shards * std::fs::metadata(folder.path().join("in/00000000.tar")).unwrap().len();
     println!("{shards} shards of {SAMPLES} samples, {bytes} bytes each, {} MB; subset of {} samples", size / 1_000_000, subset.len());
-    println!("{:<34} {:>9} {:>12} {:>10}", "", "seconds", "samples/s", "MB/s out");
+    println!(
+        "{:<34} {:>9} {:>12} {:>10} {:>9} {:>14} {:>12}",
+        "", "seconds", "samples/s", "MB/s out", "cpu s", "samples/cpu s", "MB/cpu s"
+    );
     for round in 0..rounds {
         let mut out = 0;
         for (name, order, threads) in [
@@ -54,22 +61,26 @@ fn main() {
             ("ours, input order, 1 thread", Order::Input, 1),
             ("ours, shuffled, 2 threads", Order::Shuffled { seed: 1 }, 2),
         ] {
-            let started = Instant::now();
+            let started = Clock::start();
             let (plan, written) = runtime.block_on(ours(folder.path(), &input, Arc::clone(&subset), order, threads, shards));
-            let seconds = started.elapsed().as_secs_f64();
             out = written;
-            report(name, seconds, total, written);
+            started.report(name, total, written);
+            std::fs::remove_dir_all(folder.path().join("out")).unwrap();
             println!("{:<34} {plan:>9.3}", "  of which the plan");
         }
         if round == 0 {
-            peer(folder.path(), "datacomp's way, 1 process");
+            let started = Clock::start();
+            if let Some(written) = peer(folder.path(), PEER) {
+                started.report(PEER, total, written);
+            }
+            let _ = std::fs::remove_dir_all(folder.path().join("peer"));
         }
         // As many bytes as were written, file by file.
         let files = (out * shards / size).clamp(1, shards);
         for (name, with_sync) in [("cp of as many bytes", false), ("cp of as many bytes, fsync", true)] {
             let to = folder.path().join("cp");
             std::fs::create_dir_all(&to).unwrap();
-            let started = Instant::now();
+            let started = Clock::start();
             let mut copied = 0;
             for number in 0..files {
                 let (from, to) = (folder.path().join(format!("in/{number:08}.tar")), to.join(format!("{number:08}.tar")));
@@ -79,15 +90,42 @@ fn main() {
                 }
                 copied += std::fs::metadata(&to).unwrap().len();
             }
-            let seconds = started.elapsed().as_secs_f64();
-            report(name, seconds, total * copied / size, copied);
+            started.report(name, total * copied / size, copied);
             std::fs::remove_dir_all(&to).unwrap();
         }
     }
 }
 
-fn report(name: &str, seconds: f64, samples: u64, bytes: u64) {
-    println!("{name:<34} {seconds:>9.3} {:>12.0} {:>10.0}", samples as f64 / seconds, bytes as f64 / 1e6 / seconds);
+/// Wall and processor time from here on.
+struct Clock {
+    wall: Instant,
+    cpu: f64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { cpu: cpu(), wall: Instant::now() }
+    }
+
+    fn report(self, name: &str, samples: u64, bytes: u64) {
+        let (wall, cpu) = (self.wall.elapsed().as_secs_f64(), cpu() - self.cpu);
+        let (samples, megabytes) = (samples as f64, bytes as f64 / 1e6);
+        let (per_wall, per_cpu) = (samples / wall, samples / cpu);
+        println!("{name:<34} {wall:>9.3} {per_wall:>12.0} {:>10.0} {cpu:>9.3} {per_cpu:>14.0} {:>12.0}", megabytes / wall, megabytes / cpu);
+    }
+}
+
+/// Processor seconds of this process and of those that it started and that have ended.
+fn cpu() -> f64 {
+    let of = |who| {
+        // SAFETY: all-zero bytes are a valid `rusage`, which the call only writes to.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a live `rusage`.
+        assert_eq!(unsafe { libc::getrusage(who, &raw mut usage) }, 0);
+        let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+        seconds(usage.ru_utime) + seconds(usage.ru_stime)
+    };
+    of(libc::RUSAGE_SELF) + of(libc::RUSAGE_CHILDREN)
 }
 
 /// Shards as img2dataset leaves them for DataComp, without tables: `jpg`, `json` with a uid, `txt`.
@@ -131,22 +169,21 @@ async fn ours(folder: &Path, input: &Storage, subset: Arc<Subset>, order: Order,
         .collect()
         .await;
     plan.write_datacomp_files(&storage).await.unwrap();
-    std::fs::remove_dir_all(&to).unwrap();
     (planned, written.iter().sum())
 }
 
-fn peer(folder: &Path, name: &str) {
+/// The bytes that the peer has written; `None` when it cannot run.
+fn peer(folder: &Path, name: &str) -> Option<u64> {
     let Some(python) = std::env::var_os("TROMMEL_PEER_PYTHON") else {
         println!("{name:<34} SKIPPED: TROMMEL_PEER_PYTHON names no python");
-        return;
+        return None;
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bench/reshard_datacomp.py");
     let to = folder.join("peer");
     let done = Command::new(python).arg(script).arg(folder.join("in")).arg(folder.join("subset.npy")).arg(&to).output().unwrap();
-    if done.status.success() {
-        print!("{name:<34} {}", String::from_utf8_lossy(&done.stdout));
-    } else {
+    if !done.status.success() {
         println!("{name:<34} SKIPPED: {}", String::from_utf8_lossy(&done.stderr));
+        return None;
     }
-    let _ = std::fs::remove_dir_all(&to);
+    Some(std::fs::read_dir(&to).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum())
 }

@@ -54,6 +54,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Exit::Partly) => ExitCode::from(1),
         Err(error) => {
             say(&format!("error: {}", output::chain(&error)));
+            if let Some(crate::select::SelectError::Interrupted) = error.downcast_ref::<crate::select::SelectError>() {
+                return ExitCode::from(130);
+            }
             match error.downcast_ref::<crate::job::JobError>() {
                 Some(crate::job::JobError::Interrupted) => ExitCode::from(130),
                 Some(crate::job::JobError::Pass { .. } | crate::job::JobError::Storage(_) | crate::job::JobError::Table(_)) => {

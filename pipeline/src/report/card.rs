@@ -77,7 +77,8 @@ pub async fn facts_of(storage: &Storage) -> Result<Facts, CardFactsError> {
             for (name, output) in &marker.outputs {
                 let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
                 let data = file.ends_with(".tar") || file.ends_with(".parquet");
-                if data && (last && folder.is_empty() || folder == "vectors" && last || folder.starts_with("excluded")) {
+                let of_last = last && matches!(folder, "" | "vectors");
+                if data && (of_last || folder.starts_with("excluded")) {
                     if last && folder.is_empty() && file.ends_with(".parquet") {
                         tables.push(name.clone());
                     }

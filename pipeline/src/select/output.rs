@@ -49,7 +49,7 @@ struct Part {
 
 enum Writer {
     Npy(Option<SubsetWriter>),
-    Parquet { table: Option<TableWriter>, schema: SchemaRef },
+    Parquet { table: Option<Box<TableWriter>>, schema: SchemaRef },
     Text { text: Vec<u8>, storage: Storage, name: String },
 }
 
@@ -87,7 +87,7 @@ impl Output {
                 fields.extend(weights.iter().map(|name| Field::new(name, DataType::Float32, true)));
                 let schema = Arc::new(Schema::new(fields));
                 let table = TableWriter::create(storage, name, Arc::clone(&schema), ROW_GROUP_ROWS).await?;
-                Writer::Parquet { table: Some(table), schema }
+                Writer::Parquet { table: Some(Box::new(table)), schema }
             }
             SubsetFormat::Text => Writer::Text { text: Vec::new(), storage: storage.clone(), name: name.to_owned() },
         };

@@ -113,11 +113,14 @@ pub(in crate::select) fn top_in_groups(buckets: Buckets, threads: usize, share: 
     })
 }
 
+/// Rows of a piece that are out, each with its place in its group.
+type DropList = Arc<Vec<(u32, u64)>>;
+
 /// Takes listed rows out.
 pub(in crate::select) struct DropsStep {
     pub(in crate::select) drops: Drops,
     pub(in crate::select) reason: Arc<str>,
-    pub(in crate::select) loaded: parking_lot::Mutex<Vec<(usize, Arc<Vec<(u32, u64)>>)>>,
+    pub(in crate::select) loaded: parking_lot::Mutex<Vec<(usize, DropList)>>,
 }
 
 impl DropsStep {
@@ -126,7 +129,7 @@ impl DropsStep {
     }
 
     /// The list of a piece, read once: as many lists are held as there are threads.
-    fn list(&self, piece: usize) -> Result<Arc<Vec<(u32, u64)>>> {
+    fn list(&self, piece: usize) -> Result<DropList> {
         let mut loaded = self.loaded.lock();
         if let Some((_, list)) = loaded.iter().find(|(of, _)| *of == piece) {
             return Ok(Arc::clone(list));

@@ -93,8 +93,15 @@ pub(in crate::select) struct ClusterStep {
     no_vector: Arc<str>,
 }
 
+/// Rows with vectors, ordered by uid, and how many have none.
+struct Gathered {
+    entries: Vec<Entry>,
+    without: usize,
+    vectors: MappedVectors,
+}
+
 /// The vectors of all threads, ordered by uid, mapped.
-fn gather(stage: &str, fits: Vec<VectorFit<'_>>, spill: &Path) -> Result<(Vec<Entry>, Vec<(u32, u32)>, MappedVectors)> {
+fn gather(stage: &str, fits: Vec<VectorFit<'_>>, spill: &Path) -> Result<Gathered> {
     let fail = |e: &dyn std::fmt::Display| SelectError::stage(stage, e);
     let (mut entries, mut without, mut files, mut dim) = (Vec::new(), Vec::new(), Vec::new(), 1);
     for (number, mut fit) in fits.into_iter().enumerate() {
@@ -123,7 +130,7 @@ fn gather(stage: &str, fits: Vec<VectorFit<'_>>, spill: &Path) -> Result<(Vec<En
         std::fs::remove_file(path)?;
     }
     let mapped = MappedVectors::open(&[storage.uri_of("ordered.npy")]).map_err(|e| fail(&e))?;
-    Ok((entries, without, mapped))
+    Ok(Gathered { entries, without: without.len(), vectors: mapped })
 }
 
 impl ClusterStep {
@@ -140,7 +147,7 @@ impl ClusterStep {
         weight: Option<usize>,
     ) -> Result<(Self, Value)> {
         let fail = |e: &dyn std::fmt::Display| SelectError::stage(stage, e);
-        let (entries, without, vectors) = gather(stage, fits, spill)?;
+        let Gathered { entries, without, vectors } = gather(stage, fits, spill)?;
         if entries.is_empty() {
             return Err(fail(&"no row has a vector"));
         }
@@ -152,7 +159,7 @@ impl ClusterStep {
             kmeans(&vectors, keys, &options).map_err(|e| fail(&e))
         };
         let mut similarities = Vec::new();
-        let mut report = json!({ "rows": entries.len(), "without_a_vector": without.len(), "clusters": spec.levels });
+        let mut report = json!({ "rows": entries.len(), "without_a_vector": without, "clusters": spec.levels });
         let copies: Vec<u32> = match spec.rule {
             ClusterRule::Semdedup { epsilon } => {
                 let found = clustered(true)?;

@@ -1,6 +1,6 @@
 //! `sample`: a fraction by a draw for each row, or an exact number of rows by the smallest draws.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::Array;
@@ -51,7 +51,7 @@ pub(in crate::select) struct DrawFit {
 }
 
 impl DrawFit {
-    pub(in crate::select) fn new(draw: Draw, weight: Option<&Arc<Expression>>, spill: &PathBuf) -> Result<Self> {
+    pub(in crate::select) fn new(draw: Draw, weight: Option<&Arc<Expression>>, spill: &Path) -> Result<Self> {
         Ok(Self { draw, weight: weight.map(Arc::clone), keys: Keys::new(spill)? })
     }
 }

@@ -1,6 +1,6 @@
 //! `keep top`: the best rows of the pool by a score, exact at any size.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, Float64Array};
@@ -48,7 +48,7 @@ fn key(values: &Float64Array, row: usize, lowest: bool) -> Option<u64> {
 }
 
 impl TopFit {
-    pub(in crate::select) fn new(by: &Arc<Expression>, lowest: bool, spill: &PathBuf) -> Result<Self> {
+    pub(in crate::select) fn new(by: &Arc<Expression>, lowest: bool, spill: &Path) -> Result<Self> {
         Ok(Self { by: Arc::clone(by), lowest, keys: Keys::new(spill)?, without: 0, with: 0 })
     }
 }

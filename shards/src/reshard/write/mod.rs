@@ -17,8 +17,11 @@ use crate::table::{ROW_GROUP_ROWS, TableWriter};
 use keys::KeyMaker;
 use members::{Item, Reader};
 
-/// Bytes of members that are laid out and written at a time.
-const WINDOW_BYTES: u64 = 8 << 20;
+/// Bytes of members that are laid out and written at a time: few enough to stay in a core's cache while they are read,
+/// hashed and written.
+const WINDOW_BYTES: u64 = 1 << 20;
+/// Room for the sample that ends a window.
+const WINDOW_ROOM: usize = 2 << 20;
 /// Samples that are laid out at a time.
 const WINDOW_SAMPLES: usize = 4096;
 /// Rows of parquet shards that are laid out at a time, whose lengths the plan may not know.
@@ -34,7 +37,7 @@ impl Reshard {
     /// `{name}_stats.json`. The statistics come last.
     ///
     /// May run for any shards at the same time, in any order, and again: the same plan gives the same bytes. Reading and
-    /// writing happen on a blocking thread of the runtime. Memory: about 24 MiB, and 150 bytes for each sample of the shard.
+    /// writing happen on a blocking thread of the runtime. Memory: some MiB (what two hundred rows have, for parquet), and 150 bytes for each sample of the shard.
     ///
     /// # Errors
     /// With the input shard and the sample that could not be copied; what was written under a final name by then is whole,
@@ -105,7 +108,7 @@ impl Writing<'_> {
         let mut hook = self.inner.options.hook.as_ref().map(|make| make());
         let file = format!("{name}.tar");
         let mut writer = self.handle.block_on(self.storage.create(&file))?;
-        let mut buffer = BytesMut::with_capacity(WINDOW_BYTES as usize + (1 << 20));
+        let mut buffer = BytesMut::with_capacity(WINDOW_ROOM);
         let (mut rows, mut length) = (Vec::new(), 0_u64);
         self.windows(name, |samples| {
             let mut items = reader.gather(samples, &mut hook)?;
@@ -117,7 +120,7 @@ impl Writing<'_> {
             let piece = buffer.split().freeze();
             length += piece.len() as u64;
             self.handle.block_on(writer.write(piece))?;
-            buffer.reserve(WINDOW_BYTES as usize + (1 << 20));
+            buffer.reserve(WINDOW_ROOM);
             if self.inner.options.table {
                 rows.extend(items.into_iter().map(row_of));
             }
