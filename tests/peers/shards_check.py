@@ -65,8 +65,11 @@ def check(folder, verdict):
     verdict.equal("duckdb: rows", sum(counted.values()), table.num_rows)
     excluded = list(pathlib.Path(folder).glob("excluded/*/*.parquet"))
     removed = duckdb.sql(f"select count(*) from read_parquet({list(map(str, excluded))})").fetchall()[0][0] if excluded else 0
+    # Behind stages that choose, rows without a picture are in the shards that were chosen from.
+    raw = [str(path) for path in pathlib.Path(folder).glob("raw/*.parquet")]
+    failed = duckdb.sql(f"select count(*) from read_parquet({raw}) where status <> 'success'").fetchall()[0][0] if raw else 0
     funnel = json.loads((pathlib.Path(folder) / "funnel.json").read_text())
-    verdict.equal("the funnel: excluded + shard rows = rows in", removed + table.num_rows, funnel["rows"])
+    verdict.equal("the funnel: excluded + failed + shard rows = rows in", removed + failed + table.num_rows, funnel["rows"])
     verdict.equal("the funnel: kept", funnel["kept"], len(good))
     return len(good)
 
