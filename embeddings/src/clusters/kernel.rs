@@ -2,9 +2,7 @@
 
 // The tiles of the towers. They add in one order with fused multiply-add whatever the rows beside, so that a row's
 // nearest centroid depends neither on its block nor on the number of threads, which a general library does not promise.
-#[path = "../model/cpu/micro.rs"]
-#[expect(clippy::duplicate_mod, reason = "the tiles are private to the towers, and compiled a second time here")]
-mod micro;
+use crate::model::cpu::micro;
 
 /// The most columns of any tile.
 pub(super) const MAX_COLUMNS: usize = 32;
@@ -60,24 +58,10 @@ static PORTABLE: Kernel = Kernel { rows: 4, columns: 16, product: micro::portabl
 impl Kernel {
     /// All that this machine can run, the fastest first.
     pub(super) fn available() -> Vec<&'static Self> {
-        let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
-        {
-            let fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            if fma
-                && is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vl")
-            {
-                all.push(&AVX512);
-            }
-            if fma {
-                all.push(&AVX2);
-            }
-        }
-        all.push(&PORTABLE);
-        all
+        return micro::runnable(&AVX512, &AVX2, &PORTABLE);
+        #[cfg(not(target_arch = "x86_64"))]
+        vec![&PORTABLE]
     }
 
     /// The fastest of this machine.

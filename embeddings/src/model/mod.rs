@@ -7,7 +7,7 @@
 //! <https://github.com/mlfoundations/open_clip>, SigLIP and SigLIP 2 <https://github.com/google-research/big_vision>
 //! (arXiv 2303.15343, 2502.14786), all four in <https://github.com/huggingface/transformers>.
 
-mod cpu;
+pub(crate) mod cpu;
 mod inputs;
 mod load;
 mod names;

@@ -448,8 +448,8 @@ pub struct ReshardSettings {
     /// All shards of one size, plus or minus one, instead of a short one at the end.
     #[arg(long = "equal-shards", value_parser = truth, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Shards")]
     pub equal_shards: bool,
-    /// `input`, `shuffled`, `aspect` (sides in steps of a half, shuffled inside) or `patches` (sequence length of 16-pixel
-    /// patches for models that keep the aspect ratio, shuffled inside).
+    /// `input`, `shuffled`, `aspect` (by the nearest of nine aspect ratios), `patches` (by the sequence length of 16-pixel
+    /// patches, for models that keep the aspect ratio) or `column:NAME`; the last three are shuffled inside.
     #[arg(long, default_value = "input", help_heading = "Shards")]
     pub order: String,
     /// Seed of a shuffled order.

@@ -82,9 +82,13 @@ impl Step for SubsetStep {
         Vec::new()
     }
 
+    fn names(&self) -> bool {
+        true
+    }
+
     fn judge(&self, rows: &mut Judging<'_>) -> Result<()> {
         for row in rows.living() {
-            let uid = Uid128(rows.uids[row]);
+            let uid = Uid128(rows.uid(row)?);
             let has = |subset: &Subset| subset.multiplicity(uid) > 0;
             let kept = match self.join {
                 Join::All => self.subsets.iter().all(has),

@@ -10,6 +10,7 @@ use trommel_shards::table::{ROW_GROUP_ROWS, TableWriter};
 
 use super::error::Result;
 use super::inputs::Inputs;
+use super::names::Names;
 use crate::op::write::exclusion_schema;
 
 /// A row that a stage took out.
@@ -38,7 +39,7 @@ impl Exclusions {
         Self { storage: storage.clone(), folder: folder.to_owned(), stages: Arc::new(stages), url, runtime: Handle::current() }
     }
 
-    pub(super) fn columns(&self, _inputs: &Inputs) -> Vec<String> {
+    pub(super) fn columns(&self) -> Vec<String> {
         self.url.map(str::to_owned).into_iter().collect()
     }
 
@@ -55,7 +56,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn write(&mut self, batch: &RecordBatch, uids: &[u128], gone: &[Gone]) -> Result<()> {
+    pub(super) fn write(&mut self, batch: &RecordBatch, names: &Names<'_>, gone: &[Gone]) -> Result<()> {
         if gone.is_empty() {
             return Ok(());
         }
@@ -63,7 +64,7 @@ impl Part {
             (StringBuilder::new(), StringBuilder::new(), StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
         let urls = self.of.url.and_then(|name| batch.column_by_name(name)).and_then(|column| column.as_string_opt::<i32>());
         for row in gone {
-            uid.append_value(format!("{:032x}", uids[row.row]));
+            uid.append_value(format!("{:032x}", names.uid(row.row)?));
             url.append_option(urls.filter(|urls| urls.is_valid(row.row)).map(|urls| urls.value(row.row)));
             stage.append_value(self.of.stages.get(usize::from(row.stage)).map_or("", String::as_str));
             reason.append_value(&row.reason);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::ArrayRef;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -14,6 +14,7 @@ use trommel_shards::columns::UID;
 use trommel_shards::source::{Input, SourceFile, expand};
 
 use super::error::{Result, SelectError};
+use super::names::Names;
 
 /// Rows that a piece has at most, where row groups allow it: enough to keep a thread busy, few enough to share out.
 const PIECE_ROWS: usize = 1 << 18;
@@ -87,7 +88,7 @@ impl Inputs {
         for source in found {
             let fail = |e: &dyn std::fmt::Display| SelectError::file(&source.uri, e);
             let input = Input::open(&source.uri)?;
-            let metadata = ArrowReaderMetadata::load(&input, ArrowReaderOptions::new()).map_err(|e| fail(&e))?;
+            let metadata = ArrowReaderMetadata::load(&input, ArrowReaderOptions::new()).and_then(uids_as_views).map_err(|e| fail(&e))?;
             let mut first = 0;
             let mut piece: Option<Piece> = None;
             for (group, said) in metadata.metadata().row_groups().iter().enumerate() {
@@ -127,13 +128,13 @@ impl Inputs {
         names.iter().copied().find(|name| self.has(name))
     }
 
-    /// Reads the columns of a piece.
-    pub(super) fn read(&self, piece: &Piece, columns: &[String]) -> Result<PieceReader> {
+    /// Reads the columns of a piece, and those of the rows' names where these are asked for.
+    pub(super) fn read(&self, piece: &Piece, columns: &[String], names: &[String]) -> Result<PieceReader> {
         let file = &self.files[piece.file];
         let fail = |e: &dyn std::fmt::Display| SelectError::file(&file.uri, e);
-        let wanted: HashSet<&str> = columns.iter().map(String::as_str).collect();
+        let wanted: HashSet<&str> = columns.iter().chain(names).map(String::as_str).collect();
         let theirs = file.metadata.schema();
-        if let Some(missing) = columns.iter().find(|name| theirs.field_with_name(name).is_err()) {
+        if let Some(missing) = columns.iter().chain(names).find(|name| theirs.field_with_name(name).is_err()) {
             return Err(fail(&format!("no column `{missing}`, which `{}` has", self.files[0].uri)));
         }
         let roots = theirs.fields().iter().enumerate().filter(|(_, field)| wanted.contains(field.name().as_str())).map(|(at, _)| at);
@@ -142,7 +143,8 @@ impl Inputs {
         let groups = piece.groups.clone().collect();
         let reader = builder.with_projection(mask).with_row_groups(groups).with_batch_size(BATCH_ROWS).build().map_err(|e| fail(&e))?;
         let fields: Vec<_> = columns.iter().filter_map(|name| self.schema.field_with_name(name).ok().cloned()).collect();
-        Ok(PieceReader { uri: file.uri.clone(), reader, schema: Arc::new(Schema::new(fields)) })
+        let (uri, first) = (file.uri.clone(), piece.first);
+        Ok(PieceReader { uri, reader, schema: Arc::new(Schema::new(fields)), names: names.to_vec(), first })
     }
 }
 
@@ -158,15 +160,30 @@ fn plain(schema: &Schema) -> Schema {
     Schema::new(fields.collect::<Vec<_>>())
 }
 
+/// Asks for the column `uid` as views of its pages: copying its text costs more than reading most other columns.
+fn uids_as_views(metadata: ArrowReaderMetadata) -> parquet::errors::Result<ArrowReaderMetadata> {
+    let as_view = |field: &Arc<Field>| match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 if field.name() == UID => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        _ => Arc::clone(field),
+    };
+    let schema = metadata.schema();
+    let fields: Vec<_> = schema.fields().iter().map(as_view).collect();
+    let hinted = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
+    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), ArrowReaderOptions::new().with_schema(hinted))
+}
+
 /// Batches of a piece.
 pub(super) struct PieceReader {
     uri: String,
     reader: ParquetRecordBatchReader,
     schema: SchemaRef,
+    names: Vec<String>,
+    /// The next row in the file.
+    first: u64,
 }
 
 impl PieceReader {
-    pub(super) fn next(&mut self) -> Result<Option<RecordBatch>> {
+    pub(super) fn next(&mut self) -> Result<Option<(RecordBatch, Names<'_>)>> {
         let Some(batch) = self.reader.next() else { return Ok(None) };
         let fail = |e: &dyn std::fmt::Display| SelectError::file(&self.uri, e);
         let batch = batch.map_err(|e| fail(&e))?;
@@ -176,90 +193,17 @@ impl PieceReader {
         };
         let columns = self.schema.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map(Some).map_err(|e| fail(&e))
+        let plain = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(|e| fail(&e))?;
+        let first = self.first;
+        self.first += plain.num_rows() as u64;
+        let names = match self.names.as_slice() {
+            [] => Names::unread(&self.uri),
+            columns => Names::of(&batch, columns, &self.uri, first)?,
+        };
+        Ok(Some((plain, names)))
     }
 
     pub(super) fn uri(&self) -> &str {
         &self.uri
-    }
-}
-
-/// The columns that a row's name is made of.
-pub(super) fn uid_columns(inputs: &Inputs) -> Result<Vec<String>> {
-    if inputs.has(UID) {
-        return Ok(vec![UID.to_owned()]);
-    }
-    let url = inputs.first_of(&["url", "URL"]);
-    let text = inputs.first_of(&["text", "TEXT", "caption"]);
-    match (url, text) {
-        (Some(url), text) => Ok([Some(url), text].into_iter().flatten().map(str::to_owned).collect()),
-        (None, _) => Err(SelectError::file(&inputs.files[0].uri, "its rows have no names: there is neither `uid` nor `url`")),
-    }
-}
-
-/// The names of a batch's rows, 128 bits each: the column `uid`, or the digest of url and text as everywhere.
-pub(super) fn uids(batch: &RecordBatch, columns: &[String], place: &str, first: u64) -> Result<Vec<u128>> {
-    let text = |name: &String| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-    let of = |at: usize| columns.get(at).and_then(text);
-    let Some(first_column) = of(0) else {
-        return Err(SelectError::file(place, format!("column `{}` is not text", columns.first().map_or("uid", String::as_str))));
-    };
-    let texts = of(1);
-    let mut uids = Vec::with_capacity(batch.num_rows());
-    for row in 0..batch.num_rows() {
-        let value = if first_column.is_valid(row) { first_column.value(row) } else { "" };
-        if columns[0] == UID {
-            let wrong = || {
-                let at = first + row as u64;
-                SelectError::file(place, format!("row {at}: uid `{value}` is not 32 hexadecimal digits"))
-            };
-            uids.push(parse_uid(value).ok_or_else(wrong)?);
-        } else {
-            let text = texts.filter(|texts| texts.is_valid(row)).map_or("", |texts| texts.value(row));
-            uids.push(u128::from_be_bytes(trommel_filters::uid_bytes(value, text)));
-        }
-    }
-    Ok(uids)
-}
-
-/// 32 hexadecimal digits as a number.
-pub(super) fn parse_uid(text: &str) -> Option<u128> {
-    let bytes: &[u8; 32] = text.as_bytes().try_into().ok()?;
-    let mut halves = [0_u64; 2];
-    let mut seen = 0;
-    for (half, bytes) in halves.iter_mut().zip(bytes.as_chunks::<16>().0) {
-        for &byte in bytes {
-            let digit = DIGITS[usize::from(byte)];
-            seen |= digit;
-            *half = *half << 4 | u64::from(digit & 15);
-        }
-    }
-    (seen < 16).then_some(u128::from(halves[0]) << 64 | u128::from(halves[1]))
-}
-
-/// The value of each hexadecimal digit; 255 for any other byte. A table, since half of a selection's time would go into
-/// comparing bytes otherwise.
-static DIGITS: [u8; 256] = {
-    let mut digits = [255; 256];
-    let mut value = 0;
-    while value < 16 {
-        digits[b"0123456789abcdef"[value] as usize] = value as u8;
-        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
-        value += 1;
-    }
-    digits
-};
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_uid_is_32_hexadecimal_digits() {
-        assert_eq!(parse_uid("139e4a9b22a614771f06c700a8ebe150"), Some(0x139e_4a9b_22a6_1477_1f06_c700_a8eb_e150));
-        assert_eq!(parse_uid("139E4A9B22A614771F06C700A8EBE150"), parse_uid("139e4a9b22a614771f06c700a8ebe150"));
-        for wrong in ["", "139e", "139e4a9b22a614771f06c700a8ebe15g", "139e4a9b22a614771f06c700a8ebe1500"] {
-            assert_eq!(parse_uid(wrong), None, "{wrong}");
-        }
     }
 }

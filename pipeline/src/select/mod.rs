@@ -20,6 +20,7 @@ mod exclusions;
 mod expression;
 mod grouped;
 mod inputs;
+mod names;
 mod order;
 mod output;
 pub mod presets;

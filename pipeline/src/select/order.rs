@@ -1,7 +1,7 @@
 //! The n-th largest of any number of keys, exact, in bounded memory: radix selection over spilled keys.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,9 +29,14 @@ pub(super) fn value_of(key: u64) -> f64 {
     f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
 }
 
-/// Keys that one thread has seen: counted by their first digit and kept in a file.
+/// Keys that one thread holds before it spills them: 64 MiB.
+const HELD: usize = 1 << 23;
+
+/// Keys that one thread has seen: counted by their first digit, and kept, in a file as soon as they are many.
 pub(super) struct Keys {
-    file: BufWriter<File>,
+    held: Vec<u64>,
+    most: usize,
+    file: Option<File>,
     path: PathBuf,
     counts: Vec<u64>,
     seen: u64,
@@ -41,37 +46,58 @@ impl Keys {
     /// A fresh file in a folder for temporary ones.
     pub(super) fn new(spill: &Path) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let path = spill.join(format!("keys-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        Ok(Self { file: BufWriter::with_capacity(PIECE, File::create(&path)?), path, counts: vec![0; 1 << DIGIT], seen: 0 })
+        Self::holding(spill.join(format!("keys-{}", NEXT.fetch_add(1, Ordering::Relaxed))), HELD)
+    }
+
+    fn holding(path: PathBuf, most: usize) -> Result<Self> {
+        Ok(Self { held: Vec::new(), most, file: None, path, counts: vec![0; 1 << DIGIT], seen: 0 })
     }
 
     /// Takes a key.
     pub(super) fn push(&mut self, key: u64) -> Result<()> {
         self.counts[(key >> (64 - DIGIT)) as usize] += 1;
         self.seen += 1;
-        Ok(self.file.write_all(&key.to_le_bytes())?)
+        self.held.push(key);
+        if self.held.len() < self.most {
+            return Ok(());
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(File::create_new(&self.path)?),
+        };
+        for keys in self.held.chunks(PIECE / 8) {
+            file.write_all(&keys.iter().flat_map(|key| key.to_le_bytes()).collect::<Vec<_>>())?;
+        }
+        self.held.clear();
+        Ok(())
+    }
+
+    /// Calls for each key.
+    fn each(&self, mut see: impl FnMut(u64)) -> Result<()> {
+        if self.file.is_some() {
+            each_of_file(&self.path, &mut see)?;
+        }
+        self.held.iter().for_each(|&key| see(key));
+        Ok(())
     }
 }
 
 /// The key of rank `rank` in descending order, from 0. `None` when there are not so many.
 pub(super) fn nth_largest(parts: Vec<Keys>, rank: u64) -> Result<Option<u64>> {
     let mut counts = vec![0_u64; 1 << DIGIT];
-    let mut paths = Vec::new();
     let mut all = 0;
-    for mut part in parts {
-        part.file.flush()?;
+    for part in &parts {
         counts.iter_mut().zip(&part.counts).for_each(|(sum, count)| *sum += count);
         all += part.seen;
-        paths.push(part.path);
     }
-    let found = if rank < all { select(&paths, counts, rank) } else { Ok(None) };
-    for path in &paths {
-        std::fs::remove_file(path)?;
+    let found = if rank < all { select(&parts, counts, rank) } else { Ok(None) };
+    for part in parts.iter().filter(|part| part.file.is_some()) {
+        std::fs::remove_file(&part.path)?;
     }
     found
 }
 
-fn select(paths: &[PathBuf], mut counts: Vec<u64>, mut rank: u64) -> Result<Option<u64>> {
+fn select(parts: &[Keys], mut counts: Vec<u64>, mut rank: u64) -> Result<Option<u64>> {
     let (mut prefix, mut known) = (0_u64, 0_u32);
     loop {
         let digit = counts.iter().rposition(|&count| {
@@ -91,42 +117,43 @@ fn select(paths: &[PathBuf], mut counts: Vec<u64>, mut rank: u64) -> Result<Opti
         let same = |key: u64| key >> (64 - known) == prefix;
         if inside <= IN_MEMORY {
             let mut keys = Vec::with_capacity(inside as usize);
-            each(paths, |key| {
-                if same(key) {
-                    keys.push(key);
-                }
-            })?;
+            for part in parts {
+                part.each(|key| {
+                    if same(key) {
+                        keys.push(key);
+                    }
+                })?;
+            }
             let at = rank as usize;
             return Ok((at < keys.len()).then(|| *keys.select_nth_unstable_by(at, |a, b| b.cmp(a)).1));
         }
         counts.fill(0);
-        each(paths, |key| {
-            if same(key) {
-                counts[(key >> (64 - known - DIGIT)) as usize & ((1 << DIGIT) - 1)] += 1;
-            }
-        })?;
+        for part in parts {
+            part.each(|key| {
+                if same(key) {
+                    counts[(key >> (64 - known - DIGIT)) as usize & ((1 << DIGIT) - 1)] += 1;
+                }
+            })?;
+        }
     }
 }
 
-fn each(paths: &[PathBuf], mut see: impl FnMut(u64)) -> Result<()> {
+fn each_of_file(path: &Path, see: &mut impl FnMut(u64)) -> Result<()> {
     let mut piece = vec![0_u8; PIECE];
-    for path in paths {
-        let mut file = BufReader::with_capacity(PIECE, File::open(path)?);
-        loop {
-            let mut filled = 0;
-            while filled < PIECE {
-                match file.read(&mut piece[filled..])? {
-                    0 => break,
-                    read => filled += read,
-                }
-            }
-            piece[..filled].as_chunks().0.iter().for_each(|&eight| see(u64::from_le_bytes(eight)));
-            if filled < PIECE {
-                break;
+    let mut file = File::open(path)?;
+    loop {
+        let mut filled = 0;
+        while filled < PIECE {
+            match file.read(&mut piece[filled..])? {
+                0 => break,
+                read => filled += read,
             }
         }
+        piece[..filled].as_chunks().0.iter().for_each(|&eight| see(u64::from_le_bytes(eight)));
+        if filled < PIECE {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -146,9 +173,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_nth_largest_is_that_of_a_sort(keys in prop::collection::vec(prop_oneof![any::<u64>(), 0_u64..5, Just(u64::MAX)], 0..300), rank in 0_usize..320, parts in 1_usize..4) {
+        fn the_nth_largest_is_that_of_a_sort(keys in prop::collection::vec(prop_oneof![any::<u64>(), 0_u64..5, Just(u64::MAX)], 0..300), rank in 0_usize..320, parts in 1_usize..4, most in prop_oneof![Just(HELD), 1_usize..40]) {
             let folder = tempfile::tempdir().unwrap();
-            let mut spilled: Vec<Keys> = (0..parts).map(|_| Keys::new(folder.path()).unwrap()).collect();
+            let path = |part: usize| folder.path().join(part.to_string());
+            let mut spilled: Vec<Keys> = (0..parts).map(|part| Keys::holding(path(part), most).unwrap()).collect();
             for (at, &key) in keys.iter().enumerate() {
                 spilled[at % parts].push(key).unwrap();
             }

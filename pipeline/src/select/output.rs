@@ -98,11 +98,11 @@ impl Output {
     fn take(&self, piece: usize, part: Part) -> Result<()> {
         let fail = |e: &dyn std::fmt::Display| SelectError::file(&self.place, e);
         let mut inner = self.inner.lock();
-        inner.rows += part.uids.len() as u64;
+        inner.rows += part.copies.len() as u64;
         inner.copies += part.copies.iter().map(|&copies| u64::from(copies)).sum::<u64>();
         if let Writer::Npy(Some(writer)) = &mut inner.writer {
-            for (&uid, &copies) in part.uids.iter().zip(&part.copies) {
-                writer.push(Uid128(uid), copies).map_err(|e| fail(&e))?;
+            for &uid in &part.uids {
+                writer.push(Uid128(uid), 1).map_err(|e| fail(&e))?;
             }
             return Ok(());
         }
@@ -156,7 +156,8 @@ impl Output {
 
     /// What one thread gathers.
     pub(super) fn gather(&self) -> OutputFit<'_> {
-        OutputFit { output: self, part: Part { weights: vec![Vec::new(); self.weights], ..Part::default() } }
+        let part = Part { weights: vec![Vec::new(); self.weights], ..Part::default() };
+        OutputFit { output: self, part, sorts: matches!(self.inner.lock().writer, Writer::Npy(_)) }
     }
 }
 
@@ -164,12 +165,13 @@ impl Output {
 pub(super) struct OutputFit<'a> {
     output: &'a Output,
     part: Part,
+    sorts: bool,
 }
 
 impl Fit for OutputFit<'_> {
     fn see(&mut self, rows: &Judging<'_>) -> Result<()> {
         for row in rows.living() {
-            self.part.uids.push(rows.uids[row]);
+            self.part.uids.push(rows.uid(row)?);
             self.part.copies.push(rows.copies(row));
             for (at, weights) in self.part.weights.iter_mut().enumerate() {
                 weights.push(rows.weight(at, row));
@@ -179,6 +181,15 @@ impl Fit for OutputFit<'_> {
     }
 
     fn piece_done(&mut self, piece: usize) -> Result<()> {
+        if self.sorts {
+            // Each thread sorts its own: what is left for the writer is to merge. In an npy, copies are equal rows.
+            let part = &mut self.part;
+            if part.copies.iter().any(|&copies| copies != 1) {
+                let copied = part.uids.iter().zip(&part.copies).flat_map(|(&uid, &copies)| std::iter::repeat_n(uid, copies as usize));
+                part.uids = copied.collect();
+            }
+            part.uids.sort_unstable();
+        }
         let fresh = Part { weights: vec![Vec::new(); self.output.weights], ..Part::default() };
         self.output.take(piece, std::mem::replace(&mut self.part, fresh))
     }

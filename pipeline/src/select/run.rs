@@ -16,12 +16,13 @@ use super::diversity::Groups;
 use super::error::{Result, SelectError};
 use super::exclusions::Exclusions;
 use super::expression::Expression;
+use super::grouped::Buckets;
 use super::inputs::Inputs;
 use super::output::{Output, SubsetFormat};
 use super::report::{Finding, Selected, funnel, warnings};
 use super::scan::{Scanner, Step};
 use super::spec::{Cap, ClusterRule, Clusters, Kind, Languages, M4, Repeat, Sample, SelectStage, Selection, Top};
-use super::steps::cap::{DropsStep, GroupFit, Grouping, buckets, cap, top_in_groups};
+use super::steps::cap::{DropsStep, GroupFit, Grouping, cap, top_in_groups};
 use super::steps::clusters::{ClusterStep, VectorFit};
 use super::steps::keep::KeepStep;
 use super::steps::language::{LanguageFit, LanguageStep, LidStep};
@@ -318,7 +319,7 @@ impl Run<'_> {
         if !top.per.is_empty() {
             let groups = top.per.iter().map(|sql| self.compile(name, sql)).collect::<Result<Vec<_>>>()?;
             let grouping = Grouping { by: groups, order: Some((by, top.lowest)), draw: self.draw(name) };
-            let spilled = buckets(&self.spill)?;
+            let spilled = Buckets::new(&self.spill)?;
             let fits = self.scan(&grouping.columns(), || Ok(GroupFit::new(&grouping, &spilled)))?;
             fits.into_iter().try_for_each(GroupFit::finish)?;
             let drops = top_in_groups(spilled, self.scanner.threads, share, top.keep_nulls)?;
@@ -344,7 +345,7 @@ impl Run<'_> {
         let by = spec.by.iter().map(|sql| self.compile(name, sql)).collect::<Result<Vec<_>>>()?;
         let order = spec.order.as_ref().map(|sql| self.number(name, sql)).transpose()?.map(|order| (order, spec.lowest));
         let grouping = Grouping { by, order, draw: self.draw(name) };
-        let spilled = buckets(&self.spill)?;
+        let spilled = Buckets::new(&self.spill)?;
         let fits = self.scan(&grouping.columns(), || Ok(GroupFit::new(&grouping, &spilled)))?;
         fits.into_iter().try_for_each(GroupFit::finish)?;
         let drops = cap(spilled, self.scanner.threads, spec.most)?;

@@ -14,7 +14,8 @@ use super::diversity::{Groups, PassRates};
 use super::error::{Result, SelectError};
 use super::exclusions::{Exclusions, Gone};
 use super::expression::Expression;
-use super::inputs::{Inputs, Piece, uid_columns, uids};
+use super::inputs::{Inputs, Piece};
+use super::names::{Names, name_columns};
 use super::state::{ABSENT, IN, State, States};
 
 /// Something that judges rows, batch by batch.
@@ -22,13 +23,18 @@ pub(super) trait Step: Send + Sync {
     /// What it reads.
     fn columns(&self) -> Vec<String>;
 
+    /// Whether it looks at the rows' names; reading them costs more than most columns.
+    fn names(&self) -> bool {
+        false
+    }
+
     /// Takes rows out, or sets how often they are taken.
     fn judge(&self, rows: &mut Judging<'_>) -> Result<()>;
 }
 
 /// Something that collects over the rows that are still in. Each thread has its own.
 pub(super) trait Fit: Send {
-    /// Whether it looks at the rows' names; reading them costs more than most columns.
+    /// Whether it looks at the rows' names.
     const NAMES: bool = true;
 
     /// Looks at a batch.
@@ -53,8 +59,7 @@ impl Fit for () {
 pub(super) struct Judging<'a> {
     /// The columns that somebody asked for.
     pub(super) batch: &'a RecordBatch,
-    /// The rows' names.
-    pub(super) uids: &'a [u128],
+    names: &'a Names<'a>,
     /// Which piece.
     pub(super) piece: usize,
     /// The batch's first row in the piece.
@@ -63,10 +68,21 @@ pub(super) struct Judging<'a> {
     stage: u8,
     /// Whether somebody wants to know what a stage saw of the rows that it takes out.
     pub(super) tells: bool,
+    /// Whether somebody wants to know which rows went; otherwise they are counted.
+    lists: bool,
     gone: Vec<Gone>,
+    counts: Vec<(u8, Arc<str>, u64)>,
 }
 
 impl Judging<'_> {
+    /// The name of a row.
+    ///
+    /// # Errors
+    /// When what the file has is no uid.
+    pub(super) fn uid(&self, row: usize) -> Result<u128> {
+        self.names.uid(row)
+    }
+
     /// Whether a row is still in.
     pub(super) fn is_in(&self, row: usize) -> bool {
         self.state.out_at[self.first + row] == IN
@@ -81,7 +97,14 @@ impl Judging<'_> {
     pub(super) fn exclude(&mut self, row: usize, reason: &Arc<str>, value: Option<String>) {
         if self.is_in(row) {
             self.state.out_at[self.first + row] = self.stage;
-            self.gone.push(Gone { row, stage: self.stage, reason: Arc::clone(reason), value });
+            match self.counts.last_mut() {
+                // A stage gives one reason to many rows in a row.
+                Some((stage, last, count)) if *stage == self.stage && Arc::ptr_eq(last, reason) => *count += 1,
+                _ => self.counts.push((self.stage, Arc::clone(reason), 1)),
+            }
+            if self.lists {
+                self.gone.push(Gone { row, stage: self.stage, reason: Arc::clone(reason), value });
+            }
         }
     }
 
@@ -175,9 +198,9 @@ impl<'a> Scanner<'a> {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(piece) = self.inputs.pieces.get(at) else { return Ok(()) };
                 let mut state = self.states.load(at, piece.rows)?;
-                let mut reader = self.inputs.read(piece, present.columns())?;
+                let mut reader = self.inputs.read(piece, present.columns(), &[])?;
                 let mut first = 0;
-                while let Some(batch) = reader.next()? {
+                while let Some((batch, _)) = reader.next()? {
                     let there = present.truths(&batch)?;
                     for row in 0..batch.num_rows().min(piece.rows - first) {
                         if there.is_valid(row) && there.value(row) {
@@ -207,17 +230,16 @@ impl<'a> Scanner<'a> {
         fit: impl Fn() -> Result<F> + Sync,
     ) -> Result<Vec<F>> {
         let scan = self.scans.fetch_add(1, Ordering::Relaxed);
-        let names = uid_columns(self.inputs)?;
-        let named = F::NAMES || !steps.is_empty();
+        // Looked for always, so that metadata without names is refused by its first scan.
+        let names = name_columns(self.inputs)?;
+        let named = F::NAMES || steps.iter().any(|(_, step)| step.names()) || (self.exclusions.is_some() && !steps.is_empty());
+        let names = if named { names } else { Vec::new() };
         let mut wanted: BTreeSet<String> = columns.iter().cloned().collect();
-        if named {
-            wanted.extend(names.iter().cloned());
-        }
         for (_, step) in steps {
             wanted.extend(step.columns());
         }
         if !steps.is_empty() {
-            wanted.extend(self.exclusions.iter().flat_map(|exclusions| exclusions.columns(self.inputs)));
+            wanted.extend(self.exclusions.iter().flat_map(|exclusions| exclusions.columns()));
             wanted.extend(self.groups.iter().flat_map(Groups::columns));
         }
         let wanted: Vec<String> = wanted.into_iter().collect();
@@ -253,29 +275,30 @@ impl<'a> Scanner<'a> {
         fit: &mut F,
     ) -> Result<()> {
         let mut state = self.states.load(at, piece.rows)?;
-        let mut reader = self.inputs.read(piece, wanted)?;
+        let mut reader = self.inputs.read(piece, wanted, names)?;
+        let uri = reader.uri().to_owned();
         let mut exclusions = self.exclusions.as_ref().map(|exclusions| exclusions.part(scan, at));
         let mut lost = Lost::default();
         let mut rates = PassRates::default();
         let mut first = 0;
-        while let Some(batch) = reader.next()? {
+        while let Some((batch, names)) = reader.next()? {
             if self.cancel.is_cancelled() {
                 return Err(SelectError::Interrupted);
             }
             if first + batch.num_rows() > piece.rows {
-                return Err(SelectError::file(reader.uri(), "it has more rows than its footer says"));
+                return Err(SelectError::file(&uri, "it has more rows than its footer says"));
             }
-            let uids =
-                if F::NAMES || !steps.is_empty() { uids(&batch, names, reader.uri(), piece.first + first as u64)? } else { Vec::new() };
             let mut rows = Judging {
                 batch: &batch,
-                uids: &uids,
+                names: &names,
                 piece: at,
                 first,
                 state: &mut state,
                 stage: 0,
                 tells: self.exclusions.is_some(),
+                lists: self.exclusions.is_some() || self.groups.is_some(),
                 gone: Vec::new(),
+                counts: Vec::new(),
             };
             let before = match &self.groups {
                 Some(groups) if !steps.is_empty() => Some(groups.of(&batch, &rows.living(), &mut rates)?),
@@ -289,21 +312,21 @@ impl<'a> Scanner<'a> {
                 step.judge(&mut rows)?;
             }
             fit.see(&rows)?;
-            let gone = std::mem::take(&mut rows.gone);
-            for row in &gone {
-                *lost.entry(row.stage).or_default().entry(Arc::clone(&row.reason)).or_default() += 1;
-                if let Some(before) = &before {
-                    rates.lose(row.stage, before, row.row);
-                }
+            let (gone, counts) = (std::mem::take(&mut rows.gone), std::mem::take(&mut rows.counts));
+            for (stage, reason, count) in counts {
+                *lost.entry(stage).or_default().entry(reason).or_default() += count;
+            }
+            if let Some(before) = &before {
+                gone.iter().for_each(|row| rates.lose(row.stage, before, row.row));
             }
             if let Some(part) = &mut exclusions {
-                part.write(&batch, &uids, &gone)?;
+                part.write(&batch, &names, &gone)?;
             }
             first += batch.num_rows();
         }
         if first != piece.rows {
             let message = format!("{first} rows were read where its footer says {}", piece.rows);
-            return Err(SelectError::file(reader.uri(), message));
+            return Err(SelectError::file(&uri, message));
         }
         if let Some(part) = exclusions {
             part.finish()?;

@@ -116,7 +116,7 @@ impl VectorsOfRows {
             Some(cursor) => cursor,
             None => Cursor { reader: open_beside(&self.stage, file, &self.key)?, data: Vec::new(), valid: Vec::new(), at: 0, row: 0 },
         };
-        let found = cursor.rows(first + rows.first as u64, rows.uids.len(), file)?;
+        let found = cursor.rows(first + rows.first as u64, rows.batch.num_rows(), file)?;
         self.cursors.lock().insert(rows.piece, cursor);
         Ok(found)
     }

@@ -1,26 +1,14 @@
 //! The npy header of a subset file.
 
-/// First bytes of every npy file.
-pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
+pub(crate) use crate::vectors::MAGIC;
+use crate::vectors::frame;
+
 /// Longest header that is read.
 const MAX_HEADER: usize = 64 << 10;
-/// Digits that numpy leaves room for, so that an array can grow in place.
-const GROWTH_DIGITS: usize = 21;
-
 /// The header that numpy writes for `numpy.empty(rows, numpy.dtype("u8,u8"))`, byte for byte (version 1.0, 64-byte
 /// aligned): 128 bytes for every number of rows.
 pub(crate) fn render(rows: u64) -> Vec<u8> {
-    let rows = rows.to_string();
-    let mut text = format!("{{'descr': [('f0', '<u8'), ('f1', '<u8')], 'fortran_order': False, 'shape': ({rows},), }}");
-    text.push_str(&" ".repeat(GROWTH_DIGITS.saturating_sub(rows.len())));
-    let length = (MAGIC.len() + 4 + text.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&[1, 0]);
-    bytes.extend_from_slice(&(length as u16).to_le_bytes());
-    bytes.extend_from_slice(text.as_bytes());
-    bytes.resize(MAGIC.len() + 4 + length - 1, b' ');
-    bytes.push(b'\n');
-    bytes
+    frame("[('f0', '<u8'), ('f1', '<u8')]", rows, "")
 }
 
 /// Reads a header: where the first uid lies, and how many there are. Taken are `(n,)` of two little-endian u8, whatever

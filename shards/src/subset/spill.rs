@@ -41,8 +41,15 @@ impl<const N: usize> Sorter<N> {
         Ok(())
     }
 
+    /// Stable, since that sort finds the runs that come in order and merges them: whoever fills this in parallel sorts its
+    /// share first. The first eight bytes decide nearly always, and compare as one number.
+    fn sort(&mut self) {
+        let head = |record: &[u8; N]| record.first_chunk().map_or(0, |&eight| u64::from_be_bytes(eight));
+        self.buffer.sort_by(|a, b| head(a).cmp(&head(b)).then_with(|| a.cmp(b)));
+    }
+
     fn spill(&mut self) -> io::Result<()> {
-        self.buffer.sort_unstable();
+        self.sort();
         let file = match &mut self.file {
             Some(file) => file,
             None => self.file.insert(tempfile::tempfile()?),
@@ -58,7 +65,7 @@ impl<const N: usize> Sorter<N> {
     /// The records in order.
     pub(crate) fn finish(mut self) -> io::Result<Sorted<N>> {
         let Some(file) = self.file.take() else {
-            self.buffer.sort_unstable();
+            self.sort();
             return Ok(Sorted::Memory(self.buffer.into_iter()));
         };
         self.file = Some(file);

@@ -32,6 +32,7 @@ pub use clip_retrieval::{ClipRetrievalWriter, ClipStats, Partition};
 pub use columns::{VectorColumn, VectorTableWriter};
 pub use datacomp::{DATACOMP_KEYS, DatacompWriter, datacomp_schema};
 pub use error::VectorFileError;
+pub(crate) use npy::{MAGIC, frame};
 pub use npy::{NpyLayout, NpyWriter, npy_layout};
 pub use npz::{NpzWriter, npz_keys};
 pub use open::{VectorReader, open_datacomp, open_vectors};

@@ -116,24 +116,10 @@ static PORTABLE: Kernels = Kernels {
 impl Kernels {
     /// All that this machine can run, the fastest first.
     pub(super) fn available() -> Vec<&'static Self> {
-        let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
-        {
-            let fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            if fma
-                && is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vl")
-            {
-                all.push(&AVX512);
-            }
-            if fma {
-                all.push(&AVX2);
-            }
-        }
-        all.push(&PORTABLE);
-        all
+        return micro::runnable(&AVX512, &AVX2, &PORTABLE);
+        #[cfg(not(target_arch = "x86_64"))]
+        vec![&PORTABLE]
     }
 
     /// The fastest of this machine.

@@ -12,6 +12,26 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
+/// Of three versions of something, those that this machine can run, the fastest first.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn runnable<T>(avx512: &'static T, avx2: &'static T, portable: &'static T) -> Vec<&'static T> {
+    let mut all = Vec::new();
+    let fma = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    if fma
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+    {
+        all.push(avx512);
+    }
+    if fma {
+        all.push(avx2);
+    }
+    all.push(portable);
+    all
+}
+
 /// Panels are fetched this many steps of `k` ahead.
 #[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 12;
@@ -22,7 +42,7 @@ const AHEAD: usize = 12;
 /// See the module.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
-pub(super) unsafe fn avx512(k: usize, a: *const f32, lda: usize, b: *const f32, tile: *mut f32, rows: usize) {
+pub(crate) unsafe fn avx512(k: usize, a: *const f32, lda: usize, b: *const f32, tile: *mut f32, rows: usize) {
     // SAFETY: the caller's contract is that of the parts.
     unsafe {
         match rows {
@@ -75,7 +95,7 @@ unsafe fn avx512_rows<const ROWS: usize, const GROUPS: usize>(k: usize, a: *cons
 /// See the module.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn avx2(k: usize, a: *const f32, lda: usize, b: *const f32, tile: *mut f32, rows: usize) {
+pub(crate) unsafe fn avx2(k: usize, a: *const f32, lda: usize, b: *const f32, tile: *mut f32, rows: usize) {
     // SAFETY: the caller's contract is that of the parts.
     unsafe {
         match rows {
@@ -122,7 +142,7 @@ unsafe fn avx2_rows<const ROWS: usize, const GROUPS: usize>(k: usize, a: *const 
 ///
 /// # Safety
 /// See the module.
-pub(super) unsafe fn portable(k: usize, a: *const f32, lda: usize, b: *const f32, tile: *mut f32, rows: usize) {
+pub(crate) unsafe fn portable(k: usize, a: *const f32, lda: usize, b: *const f32, tile: *mut f32, rows: usize) {
     const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
     let mut sums = [[0.0_f32; 16]; 4];
     for step in 0..k {

@@ -13,7 +13,7 @@ mod encoder;
 mod forward;
 mod kernels;
 mod matrix;
-mod micro;
+pub(crate) mod micro;
 #[cfg(test)]
 mod tests;
 

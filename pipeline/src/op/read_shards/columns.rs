@@ -17,8 +17,12 @@ pub(super) fn beside(tar: &str) -> String {
 
 /// The parquet file beside a tar, if there is one.
 pub(super) fn open_beside(tar: &str) -> Result<Option<ParquetRecordBatchReaderBuilder<Input>>> {
-    let name = beside(tar);
-    match Input::open(&name) {
+    open_table(&beside(tar))
+}
+
+/// A parquet file, if there is one.
+pub(super) fn open_table(name: &str) -> Result<Option<ParquetRecordBatchReaderBuilder<Input>>> {
+    match Input::open(name) {
         Ok(input) => {
             let fail = |e| DataFusionError::Execution(format!("`{name}`: {e}"));
             ParquetRecordBatchReaderBuilder::try_new(input).map(Some).map_err(fail)

@@ -88,7 +88,7 @@ impl ReadShards {
             let beside = VectorsBeside::open(&file.path, &op.vectors)?;
             let mut rows = Rows { op: &op, env: &inner, unit: &file.unit, out, beside, next: 0, images: 0 };
             match &op.image {
-                Some(column) => table::read(&op, &file.path, column, &mut rows)?,
+                Some(column) => table::read(&file.path, column, &mut rows)?,
                 None => tar::read(&op, &file.path, &mut rows)?,
             }
             if let Some(beside) = rows.beside.take() {

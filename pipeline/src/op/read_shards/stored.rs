@@ -9,13 +9,12 @@ use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use serde::{Deserialize, Serialize};
 use trommel_shards::columns::UID;
-use trommel_shards::source::Input;
 
 use super::BATCH_ROWS;
-use crate::op::env::external;
+use super::columns::open_table;
 
 /// A column of vectors beside the shards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,19 +52,9 @@ fn place(shard: &str) -> String {
     if folder.is_empty() { format!("vectors/{stem}.parquet") } else { format!("{folder}/vectors/{stem}.parquet") }
 }
 
-fn open(name: &str) -> Result<Option<ParquetRecordBatchReaderBuilder<Input>>> {
-    match Input::open(name) {
-        Ok(input) => {
-            ParquetRecordBatchReaderBuilder::try_new(input).map(Some).map_err(|e| DataFusionError::Execution(format!("`{name}`: {e}")))
-        }
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(external(error)),
-    }
-}
-
 /// The vectors beside a shard.
 pub(super) fn beside(shard: &str) -> Result<Vec<StoredVectors>> {
-    let Some(reader) = open(&place(shard))? else { return Ok(Vec::new()) };
+    let Some(reader) = open_table(&place(shard))? else { return Ok(Vec::new()) };
     let vectors = reader.schema().fields().iter().filter_map(|field| match field.data_type() {
         DataType::FixedSizeList(item, dim) if *item.data_type() == DataType::Float16 => {
             Some(StoredVectors { stored: field.name().clone(), column: None, dim: *dim, metadata: said_by(field) })
@@ -92,7 +81,7 @@ impl VectorsBeside {
             return Ok(None);
         }
         let name = place(shard);
-        let reader = match open(&name)? {
+        let reader = match open_table(&name)? {
             None => None,
             Some(builder) => {
                 // Another model's vectors, in this one shard, are not those that were asked for.

@@ -7,10 +7,10 @@ use datafusion::common::{DataFusionError, Result};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use trommel_shards::source::Input;
 
-use super::{BATCH_ROWS, ReadShards, Rows};
+use super::{BATCH_ROWS, Rows};
 use crate::op::env::external;
 
-pub(super) fn read(_op: &ReadShards, path: &str, column: &str, rows: &mut Rows<'_>) -> Result<()> {
+pub(super) fn read(path: &str, column: &str, rows: &mut Rows<'_>) -> Result<()> {
     let fail = |e: &dyn std::fmt::Display| DataFusionError::Execution(format!("`{path}`: {e}"));
     let reader = ParquetRecordBatchReaderBuilder::try_new(Input::open(path).map_err(external)?).map_err(|e| fail(&e))?;
     for batch in reader.with_batch_size(BATCH_ROWS).build().map_err(|e| fail(&e))? {

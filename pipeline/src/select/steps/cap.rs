@@ -1,6 +1,5 @@
 //! `cap`: at most so many rows of a group, and `keep top` inside groups.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::Array;
@@ -69,7 +68,7 @@ impl Fit for GroupFit<'_> {
                     false => buffer.extend(u64::MAX.to_le_bytes()),
                 }
             }
-            let draw = self.grouping.draw.row(rows.uids[row]).bits(0);
+            let draw = self.grouping.draw.row(rows.uid(row)?).bits(0);
             let order = match &order {
                 None => draw,
                 Some((values, lowest)) => match values.is_valid(row).then(|| key_of(values.value(row))).flatten() {
@@ -151,16 +150,11 @@ impl Step for DropsStep {
 
     fn judge(&self, rows: &mut Judging<'_>) -> Result<()> {
         let list = self.list(rows.piece)?;
-        let (from, to) = (rows.first as u32, (rows.first + rows.uids.len()) as u32);
+        let (from, to) = (rows.first as u32, (rows.first + rows.batch.num_rows()) as u32);
         let start = list.partition_point(|(row, _)| *row < from);
         for &(row, place) in list[start..].iter().take_while(|(row, _)| *row < to) {
             rows.exclude((row - from) as usize, &self.reason, Some(place.to_string()));
         }
         Ok(())
     }
-}
-
-/// A folder for the buckets of one stage.
-pub(in crate::select) fn buckets(spill: &Path) -> Result<Buckets> {
-    Buckets::new(spill)
 }

@@ -50,7 +50,7 @@ pub(in crate::select) struct VectorFit<'a> {
     path: PathBuf,
     file: BufWriter<File>,
     entries: Vec<Entry>,
-    without: Vec<(u32, u32)>,
+    without: usize,
 }
 
 impl<'a> VectorFit<'a> {
@@ -58,7 +58,7 @@ impl<'a> VectorFit<'a> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let path = spill.join(format!("vectors-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let file = BufWriter::with_capacity(1 << 20, File::create(&path)?);
-        Ok(Self { vectors, path, file, entries: Vec::new(), without: Vec::new() })
+        Ok(Self { vectors, path, file, entries: Vec::new(), without: 0 })
     }
 }
 
@@ -73,12 +73,12 @@ impl Fit for VectorFit<'_> {
         for row in living {
             let (piece, place) = (rows.piece as u32, (rows.first + row) as u32);
             if !valid[row] {
-                self.without.push((piece, place));
+                self.without += 1;
                 continue;
             }
             let bytes: Vec<u8> = data[row * dim..(row + 1) * dim].iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
             self.file.write_all(&bytes)?;
-            self.entries.push(Entry { uid: rows.uids[row], piece, row: place, at: self.entries.len() as u64, file: 0 });
+            self.entries.push(Entry { uid: rows.uid(row)?, piece, row: place, at: self.entries.len() as u64, file: 0 });
         }
         Ok(())
     }
@@ -103,12 +103,12 @@ struct Gathered {
 /// The vectors of all threads, ordered by uid, mapped.
 fn gather(stage: &str, fits: Vec<VectorFit<'_>>, spill: &Path) -> Result<Gathered> {
     let fail = |e: &dyn std::fmt::Display| SelectError::stage(stage, e);
-    let (mut entries, mut without, mut files, mut dim) = (Vec::new(), Vec::new(), Vec::new(), 1);
+    let (mut entries, mut without, mut files, mut dim) = (Vec::new(), 0, Vec::new(), 1);
     for (number, mut fit) in fits.into_iter().enumerate() {
         fit.file.flush()?;
         dim = fit.vectors.dim;
         entries.extend(fit.entries.into_iter().map(|entry| Entry { file: number as u32, ..entry }));
-        without.extend(fit.without);
+        without += fit.without;
         files.push((File::open(&fit.path)?, fit.path));
     }
     entries.sort_unstable_by_key(|entry| (entry.uid, entry.piece, entry.row));
@@ -130,7 +130,7 @@ fn gather(stage: &str, fits: Vec<VectorFit<'_>>, spill: &Path) -> Result<Gathere
         std::fs::remove_file(path)?;
     }
     let mapped = MappedVectors::open(&[storage.uri_of("ordered.npy")]).map_err(|e| fail(&e))?;
-    Ok(Gathered { entries, without: without.len(), vectors: mapped })
+    Ok(Gathered { entries, without, vectors: mapped })
 }
 
 impl ClusterStep {

@@ -120,13 +120,17 @@ impl Step for LanguageStep {
         vec![self.column.clone()]
     }
 
+    fn names(&self) -> bool {
+        true
+    }
+
     fn judge(&self, rows: &mut Judging<'_>) -> Result<()> {
         let languages = text_column(rows.batch, &self.column, &self.stage)?.clone();
         for row in rows.living() {
             let language = text_at(&languages, row);
             let weight = self.weights.get(language).copied().unwrap_or(1.0);
             rows.weigh(self.weight, row, weight as f32);
-            rows.repeat(row, self.draw.copies(weight, rows.uids[row]), &self.reason, || Some(language.to_owned()));
+            rows.repeat(row, self.draw.copies(weight, rows.uid(row)?), &self.reason, || Some(language.to_owned()));
         }
         Ok(())
     }

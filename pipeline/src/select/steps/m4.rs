@@ -247,12 +247,16 @@ impl Step for M4Step {
         self.bits.columns()
     }
 
+    fn names(&self) -> bool {
+        true
+    }
+
     fn judge(&self, rows: &mut Judging<'_>) -> Result<()> {
         let patterns = self.bits.of(rows, false)?;
         let weights = self.weights.apply(&patterns.bits, patterns.utilities.as_deref());
         for (&row, weight) in patterns.rows.iter().zip(weights.map_err(|e| SelectError::stage(&self.stage, e))?) {
             rows.weigh(self.weight, row, weight as f32);
-            rows.repeat(row, self.draw.copies(weight, rows.uids[row]), &self.reason, || Some(weight.to_string()));
+            rows.repeat(row, self.draw.copies(weight, rows.uid(row)?), &self.reason, || Some(weight.to_string()));
         }
         Ok(())
     }

@@ -157,15 +157,26 @@ impl Step for DrawStep {
         self.tables.columns()
     }
 
+    fn names(&self) -> bool {
+        true
+    }
+
     fn judge(&self, rows: &mut Judging<'_>) -> Result<()> {
         let mut out = Vec::new();
+        let mut unnamed = None;
         self.tables.find(rows, &mut Scratch::default(), |row, language, found| {
-            let uid = format!("{:032x}", rows.uids[row]);
+            let uid = match rows.uid(row) {
+                Ok(uid) => format!("{uid:032x}"),
+                Err(error) => return unnamed = Some(error),
+            };
             let rule = self.rules.get(language);
             if !rule.is_some_and(|rule| rule.keeps(&Draw::new(self.seed, uid.as_bytes()), 0, found)) {
                 out.push((row, rule.map_or(0.0, |rule| rule.probability(found))));
             }
         })?;
+        if let Some(error) = unnamed {
+            return Err(error);
+        }
         out.into_iter().for_each(|(row, probability)| rows.exclude(row, &self.reason, Some(probability.to_string())));
         Ok(())
     }

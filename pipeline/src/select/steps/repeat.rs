@@ -40,7 +40,7 @@ impl Fit for ScoreFit {
         let scores = self.by.numbers(rows.batch)?;
         for row in rows.living() {
             let score = if scores.is_valid(row) { scores.value(row) as f32 } else { f32::NAN };
-            self.entries.push(Entry { piece: rows.piece as u32, row: (rows.first + row) as u32, uid: rows.uids[row], score });
+            self.entries.push(Entry { piece: rows.piece as u32, row: (rows.first + row) as u32, uid: rows.uid(row)?, score });
         }
         Ok(())
     }

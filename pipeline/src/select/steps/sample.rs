@@ -23,9 +23,13 @@ impl Step for FractionStep {
         Vec::new()
     }
 
+    fn names(&self) -> bool {
+        true
+    }
+
     fn judge(&self, rows: &mut Judging<'_>) -> Result<()> {
         for row in rows.living() {
-            if !self.draw.keep(self.fraction, rows.uids[row]) {
+            if !self.draw.keep(self.fraction, rows.uid(row)?) {
                 rows.exclude(row, &self.reason, None);
             }
         }
@@ -69,7 +73,7 @@ impl Fit for DrawFit {
     fn see(&mut self, rows: &Judging<'_>) -> Result<()> {
         let weights = weights(self.weight.as_ref(), rows)?;
         for row in rows.living() {
-            if let Some(key) = key(&self.draw, rows.uids[row], weight_of(weights.as_ref(), row)) {
+            if let Some(key) = key(&self.draw, rows.uid(row)?, weight_of(weights.as_ref(), row)) {
                 self.keys.push(key)?;
             }
         }
@@ -104,10 +108,14 @@ impl Step for CountStep {
         self.weight.iter().flat_map(|weight| weight.columns().to_vec()).collect()
     }
 
+    fn names(&self) -> bool {
+        true
+    }
+
     fn judge(&self, rows: &mut Judging<'_>) -> Result<()> {
         let weights = weights(self.weight.as_ref(), rows)?;
         for row in rows.living() {
-            let key = key(&self.draw, rows.uids[row], weight_of(weights.as_ref(), row));
+            let key = key(&self.draw, rows.uid(row)?, weight_of(weights.as_ref(), row));
             let drawn = !self.none && key.is_some_and(|key| self.threshold.is_none_or(|threshold| key >= threshold));
             if !drawn {
                 rows.exclude(row, &self.reason, None);

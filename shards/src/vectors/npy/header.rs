@@ -4,7 +4,8 @@ use std::io::Read;
 
 use super::super::{MAX_DIM, Precision};
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// The first bytes of every npy file.
+pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Longest header that is read. numpy itself stops at 10 000 characters unless told otherwise.
 const MAX_HEADER: usize = 64 << 10;
 /// Digits that numpy leaves room for, so that an array can grow in place.
@@ -78,8 +79,13 @@ pub(crate) fn render(precision: Precision, rows: u64, dim: usize) -> Vec<u8> {
         Precision::F32 => "<f4",
         Precision::F64 => "<f8",
     };
+    frame(&format!("'{descr}'"), rows, &format!(" {dim}"))
+}
+
+/// A header of version 1.0 for an array of `rows` rows: `descr` as Python writes it, and what the shape says behind the rows and a comma.
+pub(crate) fn frame(descr: &str, rows: u64, behind: &str) -> Vec<u8> {
     let rows = rows.to_string();
-    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({rows}, {dim}), }}");
+    let mut text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': ({rows},{behind}), }}");
     text.push_str(&" ".repeat(GROWTH_DIGITS.saturating_sub(rows.len())));
     let length = (MAGIC.len() + 4 + text.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
     let mut bytes = MAGIC.to_vec();

@@ -4,7 +4,7 @@ mod header;
 mod reader;
 mod writer;
 
-pub(crate) use header::{Header, render};
+pub(crate) use header::{Header, MAGIC, frame, render};
 pub(crate) use reader::ArrayReader;
 pub use writer::NpyWriter;
 
