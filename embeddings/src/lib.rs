@@ -19,6 +19,7 @@ mod embedder;
 pub mod error;
 pub mod heads;
 pub mod model;
+pub mod neighbours;
 pub mod pool;
 pub mod prepared;
 pub mod preprocess;

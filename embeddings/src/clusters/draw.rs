@@ -15,14 +15,14 @@ pub enum Keys<'a> {
 }
 
 impl Keys<'_> {
-    pub(super) fn of(&self, row: usize) -> u64 {
+    pub(crate) fn of(&self, row: usize) -> u64 {
         match self {
             Self::RowNumbers => row as u64,
             Self::Given(keys) => keys[row],
         }
     }
 
-    pub(super) fn check(&self, rows: usize) -> Result<(), ScoreError> {
+    pub(crate) fn check(&self, rows: usize) -> Result<(), ScoreError> {
         match self {
             Self::Given(keys) if keys.len() != rows => Err(ScoreError::Lengths { what: "keys", expected: rows, found: keys.len() }),
             _ => Ok(()),
@@ -37,24 +37,24 @@ pub fn uid_keys<U: AsRef<str>>(uids: &[U]) -> Vec<u64> {
 
 /// The draws of one stage and one step: `hash(seed, stage, step, key)`, XXH3 over each under the hash of the ones before.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Draws(u64);
+pub(crate) struct Draws(u64);
 
 impl Draws {
-    pub(super) fn new(seed: u64, stage: &str, step: u64) -> Self {
+    pub(crate) fn new(seed: u64, stage: &str, step: u64) -> Self {
         Self(xxh3_64_with_seed(&step.to_le_bytes(), xxh3_64_with_seed(stage.as_bytes(), seed)))
     }
 
-    pub(super) fn bits(self, key: u64) -> u64 {
+    pub(crate) fn bits(self, key: u64) -> u64 {
         xxh3_64_with_seed(&key.to_le_bytes(), self.0)
     }
 
     /// Between 0 and 1, never one of them.
-    pub(super) fn unit(self, key: u64) -> f64 {
+    pub(crate) fn unit(self, key: u64) -> f64 {
         ((self.bits(key) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 
     /// `count` of the rows, drawn without replacement: those of the smallest draws, in the order of the rows.
-    pub(super) fn sample(self, rows: Vec<usize>, keys: Keys<'_>, count: usize) -> Vec<usize> {
+    pub(crate) fn sample(self, rows: Vec<usize>, keys: Keys<'_>, count: usize) -> Vec<usize> {
         if count >= rows.len() {
             return rows;
         }

@@ -5,25 +5,27 @@
 use crate::model::cpu::micro;
 
 /// The most columns of any tile.
-pub(super) const MAX_COLUMNS: usize = 32;
+pub(crate) const MAX_COLUMNS: usize = 32;
 /// The most rows of any tile.
-pub(super) const MAX_ROWS: usize = 12;
+pub(crate) const MAX_ROWS: usize = 12;
 /// Rows behind the last one that a tile may read.
-pub(super) const SPARE_ROWS: usize = 4;
+pub(crate) const SPARE_ROWS: usize = 4;
 
 type Product = unsafe fn(usize, *const f32, usize, *const f32, *mut f32, usize);
 type Rank = unsafe fn(&[f32], &[f32], u32, &mut [f32], &mut [u32]);
+type Reach = unsafe fn(&[f32], &[f32], &mut [u32]);
 
 /// A set of loops that this machine can run.
 #[derive(Debug)]
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     /// Rows of a tile.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
     /// Columns of a tile, and of a panel of packed vectors.
-    pub(super) columns: usize,
+    pub(crate) columns: usize,
     product: Product,
     rank: Rank,
     rank_two: Rank,
+    reach: Reach,
 }
 
 /// The instructions that a loop is compiled for; one body.
@@ -31,13 +33,18 @@ macro_rules! ranks {
     ($module:ident, $columns:literal $(, $features:literal)?) => {
         mod $module {
             $(#[target_feature(enable = $features)])?
-            pub(super) fn rank(tile: &[f32], offsets: &[f32], panel: u32, values: &mut [f32], panels: &mut [u32]) {
+            pub(crate) fn rank(tile: &[f32], offsets: &[f32], panel: u32, values: &mut [f32], panels: &mut [u32]) {
                 super::rank::<$columns>(tile, offsets, panel, values, panels);
             }
 
             $(#[target_feature(enable = $features)])?
-            pub(super) fn rank_two(tile: &[f32], offsets: &[f32], panel: u32, values: &mut [f32], panels: &mut [u32]) {
+            pub(crate) fn rank_two(tile: &[f32], offsets: &[f32], panel: u32, values: &mut [f32], panels: &mut [u32]) {
                 super::rank_two::<$columns>(tile, offsets, panel, values, panels);
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(crate) fn reach(tile: &[f32], floors: &[f32], masks: &mut [u32]) {
+                super::reach::<$columns>(tile, floors, masks);
             }
         }
     };
@@ -50,14 +57,16 @@ ranks!(avx2, 16, "avx2,fma");
 ranks!(portable, 16);
 
 #[cfg(target_arch = "x86_64")]
-static AVX512: Kernel = Kernel { rows: 12, columns: 32, product: micro::avx512, rank: avx512::rank, rank_two: avx512::rank_two };
+static AVX512: Kernel =
+    Kernel { rows: 12, columns: 32, product: micro::avx512, rank: avx512::rank, rank_two: avx512::rank_two, reach: avx512::reach };
 #[cfg(target_arch = "x86_64")]
-static AVX2: Kernel = Kernel { rows: 6, columns: 16, product: micro::avx2, rank: avx2::rank, rank_two: avx2::rank_two };
-static PORTABLE: Kernel = Kernel { rows: 4, columns: 16, product: micro::portable, rank: portable::rank, rank_two: portable::rank_two };
+static AVX2: Kernel = Kernel { rows: 6, columns: 16, product: micro::avx2, rank: avx2::rank, rank_two: avx2::rank_two, reach: avx2::reach };
+static PORTABLE: Kernel =
+    Kernel { rows: 4, columns: 16, product: micro::portable, rank: portable::rank, rank_two: portable::rank_two, reach: portable::reach };
 
 impl Kernel {
     /// All that this machine can run, the fastest first.
-    pub(super) fn available() -> Vec<&'static Self> {
+    pub(crate) fn available() -> Vec<&'static Self> {
         #[cfg(target_arch = "x86_64")]
         return micro::runnable(&AVX512, &AVX2, &PORTABLE);
         #[cfg(not(target_arch = "x86_64"))]
@@ -65,7 +74,7 @@ impl Kernel {
     }
 
     /// The fastest of this machine.
-    pub(super) fn detect() -> &'static Self {
+    pub(crate) fn detect() -> &'static Self {
         Self::available()[0]
     }
 
@@ -73,7 +82,7 @@ impl Kernel {
     ///
     /// # Panics
     /// When a slice is too short: `values` needs the spare rows, `tile` all rows of a tile.
-    pub(super) fn product(&self, dim: usize, values: &[f32], ld: usize, panel: &[f32], tile: &mut [f32], rows: usize) {
+    pub(crate) fn product(&self, dim: usize, values: &[f32], ld: usize, panel: &[f32], tile: &mut [f32], rows: usize) {
         assert!((1..=self.rows).contains(&rows), "a tile has room for the rows");
         assert!((rows + SPARE_ROWS - 1) * ld + dim <= values.len() + ld, "spare rows lie behind the rows");
         assert!(dim <= ld && panel.len() >= dim * self.columns && tile.len() >= self.rows * self.columns, "slices do not fit");
@@ -84,15 +93,40 @@ impl Kernel {
 
     /// Keeps for each row and lane the largest of `tile + offsets` so far, and the panel where it was. All slices have
     /// a value for each row and column of the tile, `offsets` one for each column. Of equals the first stays.
-    pub(super) fn rank(&self, tile: &[f32], offsets: &[f32], panel: u32, values: &mut [f32], panels: &mut [u32]) {
+    pub(crate) fn rank(&self, tile: &[f32], offsets: &[f32], panel: u32, values: &mut [f32], panels: &mut [u32]) {
         // SAFETY: only `available` gives kernels, after the machine was asked for the instructions.
         unsafe { (self.rank)(tile, offsets, panel, values, panels) }
     }
 
     /// As [`rank`](Self::rank), the two largest: for each row first the largest of all lanes, then the second.
-    pub(super) fn rank_two(&self, tile: &[f32], offsets: &[f32], panel: u32, values: &mut [f32], panels: &mut [u32]) {
+    pub(crate) fn rank_two(&self, tile: &[f32], offsets: &[f32], panel: u32, values: &mut [f32], panels: &mut [u32]) {
         // SAFETY: as in `rank`.
         unsafe { (self.rank_two)(tile, offsets, panel, values, panels) }
+    }
+
+    /// For each row of a tile which of its values are at least the row's floor: bit `c` of the mask stands for column `c`.
+    pub(crate) fn reach(&self, tile: &[f32], floors: &[f32], masks: &mut [u32]) {
+        // SAFETY: as in `rank`.
+        unsafe { (self.reach)(tile, floors, masks) }
+    }
+}
+
+#[inline(always)]
+fn reach<const COLUMNS: usize>(tile: &[f32], floors: &[f32], masks: &mut [u32]) {
+    for ((tile, &floor), mask) in tile.as_chunks::<COLUMNS>().0.iter().zip(floors).zip(masks) {
+        // The largest first: almost every row of almost every tile ends here.
+        let mut largest = [f32::NEG_INFINITY; 16];
+        for part in tile.as_chunks::<16>().0 {
+            for lane in 0..16 {
+                largest[lane] = if part[lane] > largest[lane] { part[lane] } else { largest[lane] };
+            }
+        }
+        *mask = 0;
+        if largest.iter().any(|&value| value >= floor) || floor == f32::NEG_INFINITY {
+            for (lane, &value) in tile.iter().enumerate() {
+                *mask |= u32::from(value >= floor) << lane;
+            }
+        }
     }
 }
 

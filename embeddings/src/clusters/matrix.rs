@@ -10,7 +10,7 @@ struct Line([f32; 16]);
 
 /// How vectors are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// As they are.
     AsStored,
     /// Brought to length 1; a zero vector stays zero.
@@ -25,23 +25,23 @@ fn distance(dim: usize) -> usize {
 
 /// Some rows in memory, with the spare rows behind them that tiles may read.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(crate) struct Block {
     lines: Vec<Line>,
     undirected: Vec<bool>,
-    pub(super) rows: usize,
-    pub(super) dim: usize,
-    pub(super) ld: usize,
+    pub(crate) rows: usize,
+    pub(crate) dim: usize,
+    pub(crate) ld: usize,
 }
 
 impl Block {
     /// Room for `capacity` rows.
-    pub(super) fn new(capacity: usize, dim: usize) -> Self {
+    pub(crate) fn new(capacity: usize, dim: usize) -> Self {
         let ld = distance(dim);
         Self { lines: vec![Line([0.0; 16]); (capacity + SPARE_ROWS) * ld / 16], undirected: Vec::new(), rows: 0, dim, ld }
     }
 
     /// Makes room for `capacity` rows.
-    pub(super) fn reserve(&mut self, capacity: usize) {
+    pub(crate) fn reserve(&mut self, capacity: usize) {
         let lines = (capacity + SPARE_ROWS) * self.ld / 16;
         if self.lines.len() < lines {
             self.lines.resize(lines, Line([0.0; 16]));
@@ -49,29 +49,45 @@ impl Block {
     }
 
     /// Rows that fit the second cache together, a multiple of every tile's rows.
-    pub(super) fn capacity(dim: usize) -> usize {
+    pub(crate) fn capacity(dim: usize) -> usize {
         const BYTES: usize = 512 << 10;
         (BYTES / (4 * distance(dim)) / 12 * 12).clamp(12, 192)
     }
 
-    pub(super) fn values(&self) -> &[f32] {
+    pub(crate) fn values(&self) -> &[f32] {
         bytemuck::cast_slice(&self.lines)
     }
 
-    pub(super) fn row(&self, row: usize) -> &[f32] {
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
         &self.values()[row * self.ld..][..self.dim]
     }
 
     /// Whether a row that was to be brought to length 1 has no direction.
-    pub(super) fn undirected(&self, row: usize) -> bool {
+    pub(crate) fn undirected(&self, row: usize) -> bool {
         self.undirected[row]
+    }
+
+    /// Takes rows that are in memory, as they are, in place of what was there.
+    pub(crate) fn fill<'a>(&mut self, rows: impl ExactSizeIterator<Item = &'a [f32]>) {
+        self.reserve(rows.len());
+        (self.rows, self.undirected) = (rows.len(), Vec::new());
+        let (ld, dim) = (self.ld, self.dim);
+        let values: &mut [f32] = bytemuck::cast_slice_mut(&mut self.lines);
+        for (row, out) in rows.zip(values.chunks_exact_mut(ld)) {
+            out[..dim].copy_from_slice(row);
+        }
+    }
+
+    /// The memory of all rows, each at a distance of `ld` values.
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        bytemuck::cast_slice_mut(&mut self.lines)
     }
 
     /// Reads rows in place of what was there.
     ///
     /// # Errors
     /// [`ScoreError::NotFinite`] for a row that is NaN or infinite, or whose squares are.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         what: &'static str,
         source: &impl VectorSource,
@@ -103,20 +119,20 @@ impl Block {
 /// Vectors in panels: a value of each of the first vectors, then the next value of each; then the same for the next
 /// vectors.
 #[derive(Debug)]
-pub(super) struct Panels {
+pub(crate) struct Panels {
     lines: Vec<Line>,
-    pub(super) count: usize,
+    pub(crate) count: usize,
     dim: usize,
     columns: usize,
 }
 
 impl Panels {
-    pub(super) fn new(kernel: &Kernel) -> Self {
+    pub(crate) fn new(kernel: &Kernel) -> Self {
         Self { lines: Vec::new(), count: 0, dim: 0, columns: kernel.columns }
     }
 
     /// Packs vectors in place of what was there; `vectors` gives each as a slice of `dim` values.
-    pub(super) fn pack<'a>(&mut self, dim: usize, vectors: impl ExactSizeIterator<Item = &'a [f32]>) {
+    pub(crate) fn pack<'a>(&mut self, dim: usize, vectors: impl ExactSizeIterator<Item = &'a [f32]>) {
         (self.dim, self.count) = (dim, vectors.len());
         let (columns, length) = (self.columns, self.columns * dim);
         self.lines.resize(self.count.div_ceil(columns) * length / 16, Line([0.0; 16]));
@@ -135,19 +151,19 @@ impl Panels {
     }
 
     /// The panels in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[f32]> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[f32]> {
         let values: &[f32] = bytemuck::cast_slice(&self.lines);
         values.chunks_exact((self.columns * self.dim).max(1))
     }
 }
 
 /// `a · b`, sixteen sums in single precision that are added in double: the same on every machine.
-pub(super) fn inner(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn inner(a: &[f32], b: &[f32]) -> f64 {
     sum(a, b, |a, b| a * b)
 }
 
 /// `‖a − b‖²`, as [`inner`].
-pub(super) fn square_distance(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn square_distance(a: &[f32], b: &[f32]) -> f64 {
     sum(a, b, |a, b| (a - b) * (a - b))
 }
 
@@ -165,18 +181,18 @@ fn sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f64 {
 }
 
 /// The rows that are vectors.
-pub(super) fn valid_rows(source: &impl VectorSource) -> Vec<usize> {
+pub(crate) fn valid_rows(source: &impl VectorSource) -> Vec<usize> {
     (0..source.len()).filter(|&row| source.is_valid(row)).collect()
 }
 
-pub(super) fn same_dim(what: &'static str, expected: usize, found: usize) -> Result<(), ScoreError> {
+pub(crate) fn same_dim(what: &'static str, expected: usize, found: usize) -> Result<(), ScoreError> {
     if expected == found { Ok(()) } else { Err(ScoreError::Dimensions { what, expected, found }) }
 }
 
-pub(super) fn same_len(what: &'static str, expected: usize, found: usize) -> Result<(), ScoreError> {
+pub(crate) fn same_len(what: &'static str, expected: usize, found: usize) -> Result<(), ScoreError> {
     if expected == found { Ok(()) } else { Err(ScoreError::Lengths { what, expected, found }) }
 }
 
-pub(super) fn setting(name: &'static str, value: impl ToString, expected: &'static str) -> ScoreError {
+pub(crate) fn setting(name: &'static str, value: impl ToString, expected: &'static str) -> ScoreError {
     ScoreError::Setting { name, value: value.to_string(), expected }
 }

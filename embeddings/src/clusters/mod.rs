@@ -30,18 +30,18 @@
 
 mod assign;
 mod density;
-mod draw;
+pub(crate) mod draw;
 mod faiss;
 mod hierarchy;
 mod image_based;
 mod init;
 mod jest_select;
-mod kernel;
+pub(crate) mod kernel;
 mod kmeans;
 mod lloyd;
-mod matrix;
+pub(crate) mod matrix;
 mod members;
-mod parallel;
+pub(crate) mod parallel;
 mod prototypes;
 mod search;
 mod semdedup;

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 /// first that was met is given.
 ///
 /// Which thread takes which item is left to chance, so an item's result must depend on that item alone.
-pub(super) fn share<T: Send, S, E: Send>(
+pub(crate) fn share<T: Send, S, E: Send>(
     threads: usize,
     items: impl Iterator<Item = T> + Send,
     state: impl Fn() -> S + Sync,
@@ -40,6 +40,6 @@ pub(super) fn share<T: Send, S, E: Send>(
 }
 
 /// The threads that are used when none are asked for: one per core.
-pub(super) fn all_cores() -> usize {
+pub(crate) fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
