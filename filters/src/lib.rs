@@ -34,12 +34,14 @@
 //! ```
 //!
 //! Every function is pure, takes any string, and does not panic. Nothing here reads a file or the network, save
-//! [`language::FastText::load`] and [`urls::BlockListBuilder`], which read the files that they are given.
+//! [`language::FastText::load`] and [`urls::BlockListBuilder`], which read the files that they are given, and [`near`], which spills to
+//! unnamed temporary files.
 
 pub mod balance;
 pub mod concepts;
 pub mod functions;
 pub mod language;
+pub mod near;
 pub mod pii;
 pub mod text;
 mod uid;

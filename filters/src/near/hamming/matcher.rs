@@ -1,0 +1,257 @@
+//! What happens to a candidate pair, and the joins of buckets.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::kernel::{Isa, distance};
+use super::key::Key;
+use super::plan::PlanReport;
+use super::{Codes, End, Options, Pair, Report};
+use crate::near::components::DisjointSet;
+
+/// Everything that the threads share.
+pub(super) struct Matcher<'a, const W: usize> {
+    pub(super) codes: &'a Codes<'a, W>,
+    pub(super) options: &'a Options,
+    pub(super) groups: Option<&'a DisjointSet<u32>>,
+    edge: &'a (dyn Fn(&Pair) -> bool + Sync),
+    pub(super) isa: Isa,
+    asked: AtomicU64,
+    accepted: AtomicU64,
+    pub(super) crowds: AtomicU64,
+    pub(super) capped_pairs: AtomicU64,
+}
+
+/// What a thread reuses from bucket to bucket.
+#[derive(Debug)]
+pub(super) struct Scratch<const S: usize> {
+    hits: Vec<u32>,
+    columns: [Vec<u64>; S],
+    items: Vec<u32>,
+}
+
+impl<const S: usize> Scratch<S> {
+    pub(super) fn new() -> Self {
+        Self { hits: Vec::new(), columns: std::array::from_fn(|_| Vec::new()), items: Vec::new() }
+    }
+}
+
+/// Codes side by side: the first words of each by column, and where each stands in the input.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run<'r, const S: usize> {
+    pub(super) columns: [&'r [u64]; S],
+    pub(super) items: &'r [u32],
+}
+
+impl<'r, const S: usize> Run<'r, S> {
+    pub(super) fn of(columns: &'r [Vec<u64>; S], items: &'r [u32]) -> Self {
+        Self { columns: columns.each_ref().map(Vec::as_slice), items }
+    }
+
+    fn query(&self, at: usize) -> [u64; S] {
+        self.columns.map(|column| column[at])
+    }
+}
+
+/// One bucket in a run: fulls, then views.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bucket {
+    pub(super) start: usize,
+    pub(super) views: usize,
+    pub(super) end: usize,
+}
+
+impl Bucket {
+    pub(super) fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    pub(super) fn fulls(self) -> Range<usize> {
+        self.start..self.views
+    }
+}
+
+/// More hits than this in one join, and it is worth asking which rows are connected already.
+fn is_dense(hits: usize, codes: usize) -> bool {
+    hits > 8 * codes + 1024
+}
+
+impl<'a, const W: usize> Matcher<'a, W> {
+    pub(super) fn new(
+        codes: &'a Codes<'a, W>,
+        options: &'a Options,
+        groups: Option<&'a DisjointSet<u32>>,
+        edge: &'a (dyn Fn(&Pair) -> bool + Sync),
+    ) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { codes, options, groups, edge, isa: Isa::detect(), asked: zero(), accepted: zero(), crowds: zero(), capped_pairs: zero() }
+    }
+
+    pub(super) fn report(&self, plan: PlanReport, codes: usize, identical: u64) -> Report {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Report {
+            plan,
+            codes: codes as u64,
+            identical,
+            asked: read(&self.asked),
+            accepted: read(&self.accepted),
+            crowds: read(&self.crowds),
+            capped_pairs: read(&self.capped_pairs),
+        }
+    }
+
+    pub(super) fn cap(&self, pairs: u64) {
+        self.capped_pairs.fetch_add(pairs, Ordering::Relaxed);
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        self.options.threads.max(1)
+    }
+
+    /// The group of an item's row now; only for grouping.
+    pub(super) fn root(&self, item: u32) -> u32 {
+        let row = self.codes.row(item);
+        self.groups.map_or(row, |groups| groups.find(row))
+    }
+
+    pub(super) fn words<const S: usize>(&self, item: u32) -> [u64; S] {
+        let code = &self.codes.codes[item as usize];
+        std::array::from_fn(|s| code[s])
+    }
+
+    /// A candidate pair that is not identical; `earlier` are the tables where it would have been shown before.
+    #[inline]
+    pub(super) fn consider(&self, a: u32, b: u32, earlier: &[Key<W>]) {
+        let (code_a, code_b) = (&self.codes.codes[a as usize], &self.codes.codes[b as usize]);
+        let apart = distance(code_a, code_b);
+        // Pairs of identical codes are dealt with before the tables.
+        if apart == 0 || apart > self.options.distance {
+            return;
+        }
+        if self.groups.is_none() && earlier.iter().any(|key| key.meet(code_a, code_b)) {
+            return;
+        }
+        self.ask(a, b, apart);
+    }
+
+    /// Whether two codes may be a pair at all.
+    pub(super) fn comparable(&self, a: u32, b: u32) -> bool {
+        self.codes.row(a) != self.codes.row(b) && !(self.codes.is_view(a) && self.codes.is_view(b))
+    }
+
+    /// A pair within the distance: asks, and joins.
+    pub(super) fn ask(&self, a: u32, b: u32, distance: u32) {
+        let end = |item: u32| End { row: self.codes.row(item), role: self.codes.role(item), item };
+        if !self.comparable(a, b) {
+            return;
+        }
+        let (a, b) = (end(a), end(b));
+        if self.groups.is_some_and(|groups| groups.same(a.row, b.row)) {
+            return;
+        }
+        let (a, b) = if a.row < b.row { (a, b) } else { (b, a) };
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if (self.edge)(&Pair { a, b, distance }) {
+            self.accepted.fetch_add(1, Ordering::Relaxed);
+            if let Some(groups) = self.groups {
+                groups.union(a.row, b.row);
+            }
+        }
+    }
+
+    /// Compares the code at `at` with those at `with`; says how many passed the first words.
+    fn probe<const S: usize>(
+        &self,
+        query: (&Run<'_, S>, usize),
+        against: &Run<'_, S>,
+        with: Range<usize>,
+        earlier: &[Key<W>],
+        hits: &mut Vec<u32>,
+    ) -> usize {
+        let (run, at) = query;
+        hits.clear();
+        self.isa.scan(&run.query(at), against.columns, with.start, with.end, self.options.distance, hits);
+        for hit in hits.iter() {
+            self.consider(run.items[at], against.items[*hit as usize], earlier);
+        }
+        hits.len()
+    }
+
+    /// All pairs within a bucket.
+    pub(super) fn within<const S: usize>(&self, run: &Run<'_, S>, bucket: Bucket, earlier: &[Key<W>], scratch: &mut Scratch<S>) {
+        let mut hits = 0;
+        for at in bucket.fulls() {
+            hits += self.probe((run, at), run, at + 1..bucket.end, earlier, &mut scratch.hits);
+            if self.groups.is_some() && is_dense(hits, bucket.len()) {
+                self.dense(run, &[at + 1..bucket.end], scratch);
+                return;
+            }
+        }
+    }
+
+    /// All pairs between two buckets of an exact plan.
+    pub(super) fn between<const S: usize>(&self, run: &Run<'_, S>, a: Bucket, b: Bucket, earlier: &[Key<W>], scratch: &mut Scratch<S>) {
+        let mut hits = 0;
+        for at in a.start..a.end {
+            let with = if at < a.views { b.start..b.end } else { b.fulls() };
+            hits += self.probe((run, at), run, with, earlier, &mut scratch.hits);
+            if self.groups.is_some() && is_dense(hits, a.len() + b.len()) {
+                // More pairs than asked for, which an exact plan may do: it finds all of them somewhere.
+                self.dense(run, &[at + 1..a.end, b.start..b.end], scratch);
+                return;
+            }
+        }
+    }
+
+    /// All pairs within the ranges that are not in the largest group already.
+    fn dense<const S: usize>(&self, run: &Run<'_, S>, ranges: &[Range<usize>], scratch: &mut Scratch<S>) {
+        let members = || ranges.iter().cloned().flatten();
+        let roots: Vec<u32> = members().map(|at| self.root(run.items[at])).collect();
+        let largest = majority(&roots);
+        let Scratch { hits, columns, items } = scratch;
+        items.clear();
+        columns.iter_mut().for_each(Vec::clear);
+        let mut others = 0;
+        for inside in [false, true] {
+            for (at, _) in members().zip(&roots).filter(|(_, root)| (**root == largest) == inside) {
+                items.push(run.items[at]);
+                for (column, of) in columns.iter_mut().zip(run.columns) {
+                    column.push(of[at]);
+                }
+            }
+            if !inside {
+                others = items.len();
+            }
+        }
+        let run = Run::of(columns, items);
+        for at in 0..others {
+            self.probe((&run, at), &run, at + 1..run.items.len(), &[], hits);
+        }
+    }
+
+    /// The codes at `0..others` of the run with all that follow them, on all threads.
+    pub(super) fn first_with_all<const S: usize>(&self, run: &Run<'_, S>, others: usize, earlier: &[Key<W>]) {
+        const CHUNK: usize = 64;
+        super::table::each(others.div_ceil(CHUNK), self.threads(), Vec::new, |hits, chunk| {
+            for at in chunk * CHUNK..((chunk + 1) * CHUNK).min(others) {
+                self.probe((run, at), run, at + 1..run.items.len(), earlier, hits);
+            }
+        });
+    }
+}
+
+/// The value that more than half of the values have, if there is one; else any (Boyer and Moore 1981).
+pub(super) fn majority(values: &[u32]) -> u32 {
+    let (mut candidate, mut count) = (0, 0_usize);
+    for value in values {
+        if count == 0 {
+            candidate = *value;
+        }
+        if candidate == *value {
+            count += 1;
+        } else {
+            count -= 1;
+        }
+    }
+    candidate
+}
