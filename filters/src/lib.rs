@@ -40,6 +40,7 @@
 pub mod balance;
 pub mod concepts;
 pub mod functions;
+pub mod hashes;
 pub mod language;
 pub mod near;
 pub mod pii;
