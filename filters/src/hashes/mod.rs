@@ -26,6 +26,7 @@
 //!
 //! A hash is the same on every machine: vector instructions are chosen at run time, but the order of sums is not.
 mod bits;
+mod block_list;
 mod lanczos;
 mod lanes;
 mod pdq;
@@ -34,6 +35,7 @@ mod simple;
 #[cfg(test)]
 mod tests;
 
+pub use block_list::{BlockList, BlockListError};
 pub use bits::{Hash64, Hash256, ParseHashError};
 pub use pdq::{LOW_QUALITY, MATCH_DISTANCE, MIN_SIDE, Orientations, Pdq, Prescale, Samples, Spectrum, pdq, pdq_orientations};
 pub use plane::{Luma, Plane, PlaneError, Rgb};
