@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! cargo bench -p trommel-embeddings --bench neighbours -- FOLDER [--rows 200000] [--dim 128] [--lists 0] [--probes 16] [--threads 2]
-//! cargo bench -p trommel-embeddings --bench neighbours -- FOLDER --recall [--rows 1000000] [--dim 64] [--kinds "Flat;HNSW32"]
+//! cargo bench -p trommel-embeddings --bench neighbours -- FOLDER --recall [--rows 1000000] [--dim 64] [--kinds "IVF1024,Flat;HNSW32"]
 //! ```
 //!
 //! The vectors are written to the folder as npy, the figures as `ours.json`; `tests/bench/index_faiss.py FOLDER PROGRAM` runs
 //! this program and faiss for Python in turns and prints the ratios. Self-dedup: 64 neighbours above 0.6, exact where
-//! `--lists` is 0. Recall: 10 of 10 against Flat, for 1000 queries, by kind and number of lists probed.
+//! `--lists` is 0. Recall: 10 of 10 against all vectors, for 1000 queries, by kind and number of lists probed (nodes followed).
+//! `--answers` and `--open FILE` are for `tests/peers/index_check.py`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::io::Write;
@@ -15,8 +16,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use trommel_embeddings::neighbours::{NeighbourOptions, Search, Vectors, dinov2_self, neighbours};
+use trommel_embeddings::index::{Access, Index, IndexMetric, IndexOptions, IndexShard, SearchOptions, build_index};
+use trommel_embeddings::neighbours::{Floor, NeighbourOptions, Search, Vectors, dinov2_self, neighbours};
 use trommel_embeddings::scores::Rows;
+use trommel_shards::subset::Uid128;
 
 struct Options {
     folder: PathBuf,
@@ -25,8 +28,15 @@ struct Options {
     lists: usize,
     probes: usize,
     threads: usize,
-    recall: bool,
-    kinds: Option<String>,
+    task: Task,
+    kinds: String,
+}
+
+enum Task {
+    SelfDedup,
+    Recall,
+    Answers,
+    Open(PathBuf),
 }
 
 fn options() -> Options {
@@ -41,8 +51,10 @@ fn options() -> Options {
             "--lists" => options.lists = number(),
             "--probes" => options.probes = number(),
             "--threads" => options.threads = number(),
-            "--recall" => options.recall = true,
-            "--kinds" => options.kinds = arguments.next(),
+            "--recall" => options.task = Task::Recall,
+            "--answers" => options.task = Task::Answers,
+            "--open" => options.task = Task::Open(arguments.next().unwrap().into()),
+            "--kinds" => options.kinds = arguments.next().unwrap(),
             folder => options.folder = folder.into(),
         }
     }
@@ -83,8 +95,8 @@ fn vectors(rows: usize, dim: usize) -> Vec<f32> {
     data
 }
 
-fn write(path: &Path, shape: &str, bytes: &[u8]) {
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
+fn write(path: &Path, kind: &str, shape: &str, bytes: &[u8]) {
+    let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
     let mut file = std::fs::File::create(path).unwrap();
     // Magic, version, length and the header make whole lines of 64 bytes.
     let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
@@ -98,13 +110,87 @@ fn main() {
     let options = options();
     std::fs::create_dir_all(&options.folder).unwrap();
     let data = vectors(options.rows, options.dim);
-    if options.recall {
-        return;
+    match &options.task {
+        Task::SelfDedup => self_dedup(&options, &data),
+        Task::Recall => recall(&options, &data),
+        Task::Answers => answers(&options, &data),
+        Task::Open(file) => {
+            let index = Index::open_file(file, Access::Memory, IndexMetric::Cosine, "").unwrap();
+            let queries = &data[..QUERIES * options.dim];
+            write_answers(&index, &Rows::new(queries, options.dim, None).unwrap(), &format!("{}.", file.display()));
+        }
     }
+}
+
+const QUERIES: usize = 1000;
+
+fn build(options: &Options, vectors: &Rows<'_>, kind: &str) -> PathBuf {
+    let folder = options.folder.join(kind.replace(',', "-"));
+    let shards = [IndexShard::new("generated", vectors).with_uids(|| Ok((0..vectors.len() as u128).map(Uid128).collect()))];
+    let settings = IndexOptions { factory: Some(kind.into()), threads: options.threads, fresh: true, ..IndexOptions::default() };
+    build_index(&folder, &shards, &IndexOptions { graph_threads: options.threads, ..settings }, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
+    folder
+}
+
+/// Builds an index of each kind, and states which of the true ten nearest it finds.
+fn recall(options: &Options, data: &[f32]) {
+    let (base, queries) = data.split_at((options.rows - QUERIES) * options.dim);
+    let (base, queries) = (Rows::new(base, options.dim, None).unwrap(), Rows::new(queries, options.dim, None).unwrap());
+    let mut truth = vec![Vec::new(); QUERIES];
+    let settings = NeighbourOptions { search: Search::Exact, threads: options.threads, ..NeighbourOptions::new(10, Floor::None) };
+    neighbours(&Vectors::new(&queries, ""), Some(&Vectors::new(&base, "")), &settings, |edges| {
+        edges.iter().for_each(|edge| truth[edge.row as usize].push(u64::from(edge.neighbour)));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    println!("| kind | building, s | bytes of a vector | lists or nodes | recall@10 | queries/s |\n|---|---:|---:|---:|---:|---:|");
+    for kind in options.kinds.split(';') {
+        let start = Instant::now();
+        let folder = build(options, &base, kind);
+        let seconds = start.elapsed().as_secs_f64();
+        let bytes = std::fs::metadata(folder.join("index.faiss")).unwrap().len() / base.len() as u64;
+        let index = Index::open(&folder, Access::Memory).unwrap();
+        for effort in [1, 4, 16, 64, 256] {
+            let search =
+                SearchOptions { probes: Some(effort), ef_search: Some(effort), threads: options.threads, ..SearchOptions::new(10) };
+            let start = Instant::now();
+            let answer = index.search(&Vectors::new(&queries, ""), &search).unwrap();
+            let rate = QUERIES as f64 / start.elapsed().as_secs_f64();
+            let found = answer.hits.iter().zip(&truth).map(|(hits, truth)| hits.iter().filter(|hit| truth.contains(&hit.row)).count());
+            let recall = found.sum::<usize>() as f64 / (10 * QUERIES) as f64;
+            println!("| `{kind}` | {seconds:.1} | {bytes} | {effort} | {recall:.3} | {rate:.0} |");
+        }
+    }
+}
+
+fn answers(options: &Options, data: &[f32]) {
+    let vectors = Rows::new(data, options.dim, None).unwrap();
+    let queries = &data[..QUERIES * options.dim];
+    write(&options.folder.join("vectors.npy"), "<f4", &format!("{}, {}", options.rows, options.dim), bytemuck::cast_slice(data));
+    write(&options.folder.join("queries.npy"), "<f4", &format!("{QUERIES}, {}", options.dim), bytemuck::cast_slice(queries));
+    let queries = Rows::new(queries, options.dim, None).unwrap();
+    for kind in options.kinds.split(';') {
+        let folder = build(options, &vectors, kind);
+        write_answers(&Index::open(&folder, Access::Memory).unwrap(), &queries, &format!("{}/", folder.display()));
+    }
+}
+
+fn write_answers(index: &Index, queries: &Rows<'_>, before: &str) {
+    let probes = index.description().factory.contains("IVF").then_some(16);
+    let answer = index.search(&Vectors::new(queries, ""), &SearchOptions { probes, ..SearchOptions::new(10) }).unwrap();
+    let hits: Vec<_> = answer.hits.iter().flatten().collect();
+    let ids: Vec<u64> = hits.iter().map(|hit| hit.row).collect();
+    let similarities: Vec<f32> = hits.iter().map(|hit| hit.similarity).collect();
+    let shape = format!("{QUERIES}, 10");
+    write(Path::new(&format!("{before}ids.npy")), "<u8", &shape, bytemuck::cast_slice(&ids));
+    write(Path::new(&format!("{before}similarities.npy")), "<f4", &shape, bytemuck::cast_slice(&similarities));
+}
+
+fn self_dedup(options: &Options, data: &[f32]) {
     let (rows, dim) = (options.rows, options.dim);
-    let npy = options.folder.join("vectors.npy");
-    write(&npy, &format!("{rows}, {dim}"), bytemuck::cast_slice(&data));
-    let source = Rows::new(&data, dim, None).unwrap();
+    write(&options.folder.join("vectors.npy"), "<f4", &format!("{rows}, {dim}"), bytemuck::cast_slice(data));
+    let source = Rows::new(data, dim, None).unwrap();
     let search = if options.lists == 0 { Search::Exact } else { Search::Lists { lists: options.lists, probes: options.probes } };
     let settings = NeighbourOptions { search, threads: options.threads, recall_sample: 0, ..dinov2_self() };
     let start = Instant::now();

@@ -18,6 +18,7 @@ pub mod device;
 mod embedder;
 pub mod error;
 pub mod heads;
+pub mod index;
 pub mod model;
 pub mod neighbours;
 pub mod pool;
