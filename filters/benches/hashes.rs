@@ -4,6 +4,10 @@
 //! `tests/bench/hashes_peers.py` writes pictures, runs this with `hash FILE`, and compares bits and times with
 //! `imagehash` and `pdqhash`. A file holds pictures one after another: channels, width and height as little-endian
 //! 32-bit numbers, then the pixels.
+//!
+//! `near TRUTH` reads such pictures from standard input, one per line of the table that
+//! `tests/peers/near_pictures.py` wrote, and prints recall by kind and precision of PDQ, pHash and the signature;
+//! `tests/bench/hashes_near.py` feeds it.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -11,7 +15,10 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
 
-use trommel_filters::hashes::{Plane, Prescale, ahash, dhash, dhash_vertical, pdq, pdq_orientations, phash};
+use trommel_filters::hashes::{Plane, Prescale, Signature, ahash, dhash, dhash_vertical, pdq, pdq_orientations, phash};
+
+#[path = "hashes/near.rs"]
+mod near;
 
 /// The pictures of a file: channels, width, height, pixels.
 fn pictures(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, usize, &[u8])> {
@@ -98,6 +105,12 @@ fn speed(width: usize, height: usize) -> Result<(), Box<dyn Error>> {
         }),
     );
     line(
+        "signature_luma",
+        seconds(times, || {
+            black_box(Signature::new(black_box(luma)));
+        }),
+    );
+    line(
         "dhash_luma",
         seconds(times, || {
             black_box(dhash(black_box(luma)));
@@ -109,6 +122,7 @@ fn speed(width: usize, height: usize) -> Result<(), Box<dyn Error>> {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["near", truth] => near::main(truth)?,
         ["hash", file] => {
             let bytes = std::fs::read(file)?;
             for (channels, width, height, pixels) in pictures(&bytes) {

@@ -255,7 +255,8 @@ mod tests {
     fn lines_are_hashes_with_a_case_and_others_are_errors_with_their_place() {
         let md5 = "d41d8cd98f00b204e9800998ecf8427e";
         let sha = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let read = list(&format!("\u{feff}# a comment\r\n\r\n{md5}\r\nSHA256:{} case-2\npdq:{sha},\tcase 3\n", sha.to_uppercase())).unwrap();
+        let read =
+            list(&format!("\u{feff}# a comment\r\n\r\n{md5}\r\nSHA256:{} case-2\npdq:{sha},\tcase 3\n", sha.to_uppercase())).unwrap();
         assert_eq!((read.len(), read.has_md5(), read.has_sha256(), read.has_pdq()), (3, true, true, true));
         assert_eq!((read.digest(md5), read.digest(sha), read.digest("aa")), (Some(""), Some("case-2"), None));
         assert_eq!(read.pdq(&[sha.parse().unwrap()]), Some("case 3"));

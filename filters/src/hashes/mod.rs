@@ -24,19 +24,25 @@
 //! as tall as wide; older versions begin with the rows and may differ by a bit in such pictures. In pictures of one
 //! colour every bit of pHash is a matter of rounding: see [`Phash::range`].
 //!
+//! [`Signature`] is what finds near-copies that one hash does not: short codes of the picture and of parts of it, and a
+//! thumbnail on which [`verify`] has the last word.
+//!
 //! A hash is the same on every machine: vector instructions are chosen at run time, but the order of sums is not.
+
 mod bits;
 mod block_list;
 mod lanczos;
 mod lanes;
 mod pdq;
 mod plane;
+mod signature;
 mod simple;
 #[cfg(test)]
 mod tests;
 
-pub use block_list::{BlockList, BlockListError};
 pub use bits::{Hash64, Hash256, ParseHashError};
+pub use block_list::{BlockList, BlockListError};
 pub use pdq::{LOW_QUALITY, MATCH_DISTANCE, MIN_SIDE, Orientations, Pdq, Prescale, Samples, Spectrum, pdq, pdq_orientations};
 pub use plane::{Luma, Plane, PlaneError, Rgb};
+pub use signature::{CODE_DISTANCE, FULL_CODES, MIN_SIMILARITY, Signature, SignatureError, VIEW_CODES, verify};
 pub use simple::{Phash, ahash, dhash, dhash_vertical, phash};
