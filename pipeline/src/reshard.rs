@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{ArrayRef, AsArray, Float32Array};
+use arrow::array::{ArrayRef, AsArray, Float32Array, StringArray};
 use arrow::datatypes::{DataType, Float32Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -21,6 +21,7 @@ use trommel_shards::subset::Uid128;
 
 use crate::recipe::settings::ReshardSettings;
 use crate::report::{Progress, ProgressLine};
+use crate::select::DUP_GROUP;
 
 /// Aspect ratios, width by height, of the buckets that models of several shapes are trained on.
 const ASPECTS: [f64; 9] = [0.5, 9.0 / 16.0, 2.0 / 3.0, 0.75, 1.0, 4.0 / 3.0, 1.5, 16.0 / 9.0, 2.0];
@@ -175,53 +176,111 @@ async fn one(plan: &Reshard, shard: usize, storage: &Storage, config: &str, prog
     Ok(())
 }
 
-/// The weights of a subset's table, looked up by uid: columns of the final shards. Memory: 16 bytes a row, and 4 for each weight.
-pub struct ExtraWeights {
+/// What a subset's table says of its rows, looked up by uid: columns of the final shards.
+///
+/// Weights are numbers, names (`dup_group`) are uids. Memory: 16 bytes a row, 4 for each weight and 16 for each name.
+pub struct ExtraColumns {
     schema: SchemaRef,
     uids: Vec<u128>,
-    weights: Vec<Vec<f32>>,
+    columns: Vec<ExtraColumn>,
 }
 
-impl ExtraWeights {
-    /// Reads a subset's table; `None` when it has no weights.
+enum ExtraColumn {
+    /// NaN where there is none.
+    Weight(Vec<f32>),
+    /// 0 where there is none.
+    Name(Vec<u128>),
+}
+
+impl ExtraColumn {
+    fn of(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Float32 => Self::Weight(Vec::new()),
+            _ => Self::Name(Vec::new()),
+        }
+    }
+
+    fn extend(&mut self, column: &ArrayRef) -> Result<(), BoxError> {
+        match self {
+            Self::Weight(list) => {
+                let weights = column.as_primitive_opt::<Float32Type>().ok_or("a weight is not float32")?;
+                list.extend(weights.iter().map(|weight| weight.unwrap_or(f32::NAN)));
+            }
+            Self::Name(list) => {
+                for name in column.as_string_opt::<i32>().ok_or("a name is not text")?.iter() {
+                    list.push(match name {
+                        Some(name) => Uid128::parse(name).ok_or("a name is not 32 hexadecimal digits")?.0,
+                        None => 0,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ordered(self, order: &[usize]) -> Self {
+        match self {
+            Self::Weight(list) => Self::Weight(order.iter().map(|&row| list[row]).collect()),
+            Self::Name(list) => Self::Name(order.iter().map(|&row| list[row]).collect()),
+        }
+    }
+
+    fn array(&self, places: &[Option<usize>]) -> ArrayRef {
+        match self {
+            Self::Weight(list) => {
+                Arc::new(places.iter().map(|place| place.map(|at| list[at]).filter(|weight| !weight.is_nan())).collect::<Float32Array>())
+            }
+            Self::Name(list) => {
+                let name = |at: usize| (list[at] != 0).then(|| format!("{:032x}", list[at]));
+                Arc::new(places.iter().map(|place| place.and_then(name)).collect::<StringArray>())
+            }
+        }
+    }
+}
+
+impl ExtraColumns {
+    /// Reads a subset's table; `None` when it says nothing but uid and copies.
     ///
     /// # Errors
     /// When the table cannot be read, or has a uid that is none.
     pub fn open(uri: &str) -> Result<Option<Self>, BoxError> {
         let reader = ParquetRecordBatchReaderBuilder::try_new(Input::open(uri)?)?;
-        let fields: Vec<_> = reader.schema().fields().iter().filter(|field| *field.data_type() == DataType::Float32).cloned().collect();
+        let fields: Vec<_> = reader
+            .schema()
+            .fields()
+            .iter()
+            .filter(|field| *field.data_type() == DataType::Float32 || field.name().starts_with(DUP_GROUP))
+            .cloned()
+            .collect();
         if fields.is_empty() {
             return Ok(None);
         }
-        let (mut uids, mut weights) = (Vec::new(), vec![Vec::new(); fields.len()]);
+        let mut uids = Vec::new();
+        let mut columns: Vec<ExtraColumn> = fields.iter().map(|field| ExtraColumn::of(field.data_type())).collect();
         for batch in reader.build()? {
             let batch = batch?;
             let names = batch.column_by_name("uid").and_then(|column| column.as_string_opt::<i32>()).ok_or("column `uid` is not text")?;
             for name in names.iter() {
                 uids.push(name.and_then(Uid128::parse).ok_or("a uid is not 32 hexadecimal digits")?.0);
             }
-            for (field, weights) in fields.iter().zip(&mut weights) {
-                let column = batch.column_by_name(field.name()).and_then(|column| column.as_primitive_opt::<Float32Type>());
-                weights.extend(column.ok_or("a weight is not float32")?.iter().map(|weight| weight.unwrap_or(f32::NAN)));
+            for (field, column) in fields.iter().zip(&mut columns) {
+                column.extend(batch.column_by_name(field.name()).ok_or("a column is missing")?)?;
             }
         }
         let mut order: Vec<usize> = (0..uids.len()).collect();
         order.sort_unstable_by_key(|&row| (uids[row], row));
-        let weights = weights.into_iter().map(|list| order.iter().map(|&row| list[row]).collect()).collect();
-        Ok(Some(Self { schema: Arc::new(Schema::new(fields)), uids: order.iter().map(|&row| uids[row]).collect(), weights }))
+        let columns = columns.into_iter().map(|column| column.ordered(&order)).collect();
+        Ok(Some(Self { schema: Arc::new(Schema::new(fields)), uids: order.iter().map(|&row| uids[row]).collect(), columns }))
     }
 }
 
-impl Extra for ExtraWeights {
+impl Extra for ExtraColumns {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
     fn rows(&self, uids: &[Option<Uid128>]) -> Result<RecordBatch, BoxError> {
         let places: Vec<Option<usize>> = uids.iter().map(|uid| self.uids.binary_search(&uid.as_ref()?.0).ok()).collect();
-        let column = |list: &Vec<f32>| -> ArrayRef {
-            Arc::new(places.iter().map(|place| place.map(|at| list[at]).filter(|weight| !weight.is_nan())).collect::<Float32Array>())
-        };
-        Ok(RecordBatch::try_new(self.schema(), self.weights.iter().map(column).collect())?)
+        Ok(RecordBatch::try_new(self.schema(), self.columns.iter().map(|column| column.array(&places)).collect())?)
     }
 }

@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+use trommel_filters::hashes::{BlockList, BlockListError};
 use trommel_shards::storage::Storage;
 
 use crate::crawl::archive::{ArchiveImages, ArchiveLimits};
 use crate::crawl::fetch::{FetchConfig, FetchError, Fetcher};
 use crate::decoders::DecoderPool;
+use crate::op::Blocking;
 use crate::report::Progress;
 use crate::scorers::{ScoreError, ScoreModel, Scorer};
 
@@ -32,6 +34,7 @@ pub struct Services {
     decoders: Mutex<Option<Arc<DecoderPool>>>,
     archives: Mutex<HashMap<Vec<String>, Arc<ArchiveImages>>>,
     scorers: Mutex<HashMap<String, Arc<Scorer>>>,
+    block_lists: Mutex<HashMap<String, Arc<BlockList>>>,
 }
 
 impl Services {
@@ -47,6 +50,7 @@ impl Services {
             decoders: Mutex::default(),
             archives: Mutex::default(),
             scorers: Mutex::default(),
+            block_lists: Mutex::default(),
         }
     }
 
@@ -97,6 +101,21 @@ impl Services {
         let scorers = self.scorers.lock();
         let name = |key: &str| serde_json::from_str::<ScoreModel>(key).map(|model| model.name).unwrap_or_default();
         scorers.iter().map(|(key, scorer)| (name(key), scorer.metrics())).collect()
+    }
+
+    /// The lists of pictures that must not be kept, read on first use. Blocks: call it on a blocking thread.
+    ///
+    /// # Errors
+    /// When a list cannot be read or has a line that is not understood.
+    pub fn block_list(&self, blocking: &Blocking) -> Result<Arc<BlockList>, BlockListError> {
+        let key = format!("{:?} {}", blocking.files, blocking.distance);
+        let mut lists = self.block_lists.lock();
+        if let Some(list) = lists.get(&key) {
+            return Ok(Arc::clone(list));
+        }
+        let list = Arc::new(BlockList::load(&blocking.files, blocking.distance)?);
+        lists.insert(key, Arc::clone(&list));
+        Ok(list)
     }
 
     /// The image index over archive files, built on first use. Blocks: call it on a blocking thread.

@@ -115,5 +115,7 @@ pub fn fetch_fields(exif: bool, hash: Option<&str>) -> Vec<Arc<Field>> {
 /// Name of the encoded picture's column between `fetch` and `write`; the writer turns it into a tar member or into
 /// img2dataset's `jpg`, `png` or `webp` column.
 pub const IMAGE: &str = "_image";
+/// Name of the column by which near-copies are found and verified: binary, in tables only, not in the samples' JSON.
+pub const NEAR_SIGNATURE: &str = "near_signature";
 /// Name of the column with the stable error code of a failed fetch.
 pub const ERROR_CODE: &str = "error_code";

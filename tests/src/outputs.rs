@@ -46,6 +46,11 @@ impl Table {
         })
     }
 
+    /// The values of a 32-bit column.
+    pub fn integers(&self, name: &str) -> Vec<Option<i32>> {
+        self.column(name, |column, row| Some(column.as_primitive::<arrow::datatypes::Int32Type>().value(row)))
+    }
+
     /// The values of a binary column; what is null is empty.
     pub fn binary(&self, name: &str) -> Vec<Vec<u8>> {
         self.column(name, |column, row| column.as_binary::<i32>().value(row).to_vec())

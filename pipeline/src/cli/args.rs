@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::recipe::choosing::{BalanceSettings, BaselineSettings, CapSettings, SampleSettings};
-use crate::recipe::settings::{FetchSettings, KeepSettings, ReshardSettings, ScoreSettings, WriteSettings};
+use crate::recipe::near::{DecontaminateSettings, NearSettings, RetrieveSettings};
+use crate::recipe::settings::{FetchSettings, HashSettings, KeepSettings, ReshardSettings, ScoreSettings, WriteSettings};
 
 /// Turns web crawls into training-ready image-text datasets.
 #[derive(Debug, Parser)]
@@ -69,6 +70,8 @@ pub enum Verb {
     Extract(Box<ExtractArgs>),
     /// Fetch the pictures of url lists into shards.
     Fetch(Box<FetchArgs>),
+    /// Hash the pictures of shards: PDQ, pHash, dHash, pixels, and what near-copies are found by.
+    Hash(Box<HashArgs>),
     /// Score the pairs of shards with a model: vectors and score columns, shard by shard.
     Embed(Box<EmbedArgs>),
     /// Choose from metadata: a subset, and a reason for every row that is left out.
@@ -94,6 +97,10 @@ pub enum Verb {
         /// A recipe (`.toml`), a tar or parquet file, or an output folder.
         path: String,
     },
+    /// Build a Faiss index of the vectors beside metadata.
+    Index(Box<IndexArgs>),
+    /// Search an index by text, picture, uid or vector.
+    Search(Box<SearchArgs>),
     /// Print the JSON schema of a recipe.
     Schema,
     /// Print the functions that predicates may use.
@@ -205,7 +212,25 @@ pub struct EmbedArgs {
     pub resume: Resume,
 }
 
-/// Flags of `select`. Stages run in this order: baseline, keep, cap, sample, balance; a recipe has them in any.
+/// Flags of `hash`.
+#[derive(Debug, Args)]
+pub struct HashArgs {
+    /// Shards: tars, or parquet files with pictures; paths, globs, folders or urls.
+    #[arg(required = true)]
+    pub inputs: Vec<String>,
+    /// Where the tables go: a folder, or s3://, gs://, az://.
+    #[arg(long, short)]
+    pub output: String,
+    /// Which hashes.
+    #[command(flatten)]
+    pub hash: HashSettings,
+    /// What is there.
+    #[command(flatten)]
+    pub resume: Resume,
+}
+
+/// Flags of `select`. Stages run in this order: baseline, keep, decontaminate, near, retrieve, cap, sample, balance; a recipe has
+/// them in any.
 #[derive(Debug, Args)]
 pub struct SelectArgs {
     /// Metadata: parquet files, globs, folders or urls; DataComp's, or the tables of shards.
@@ -215,7 +240,7 @@ pub struct SelectArgs {
     /// `NAME.excluded/`, and the report, `NAME.report.json`.
     #[arg(long, short)]
     pub output: String,
-    /// Stages in TOML: `[[stage]]` tables with `use` one of keep, cap, sample, balance, baseline, and a `seed` above them.
+    /// Stages in TOML: `[[stage]]` tables with `use` one of keep, cap, sample, balance, baseline, near, decontaminate, retrieve, and a `seed` above them.
     #[arg(long, conflicts_with = "seed")]
     pub recipe: Option<PathBuf>,
     /// Seed of every draw.
@@ -236,6 +261,15 @@ pub struct SelectArgs {
     /// Balance.
     #[command(flatten)]
     pub balance: BalanceSettings,
+    /// Near-duplicates.
+    #[command(flatten)]
+    pub near: NearSettings,
+    /// Decontamination.
+    #[command(flatten)]
+    pub decontaminate: DecontaminateSettings,
+    /// Retrieval.
+    #[command(flatten)]
+    pub retrieve: RetrieveSettings,
     /// Write no exclusion table.
     #[arg(long, help_heading = "Output")]
     pub no_exclusions: bool,
@@ -251,6 +285,102 @@ pub struct SelectArgs {
     /// Print the stages as they are understood, and do nothing.
     #[arg(long, help_heading = "Output")]
     pub explain: bool,
+}
+
+/// Flags of `index`.
+#[derive(Debug, Args)]
+pub struct IndexArgs {
+    /// Metadata whose vectors are indexed: parquet files, globs, folders or urls, with npz, npy or parquet files of vectors beside them.
+    #[arg(required_unless_present = "merge")]
+    pub inputs: Vec<String>,
+    /// Folder of the index.
+    #[arg(long, short)]
+    pub output: String,
+    /// Key of the vectors, as `l14_img`.
+    #[arg(long, required_unless_present = "merge", default_value = "")]
+    pub key: String,
+    /// Join these indexes, of one training, instead of building.
+    #[arg(long, num_args = 1.., value_name = "INDEX", conflicts_with_all = ["inputs", "key"])]
+    pub merge: Vec<PathBuf>,
+    /// The kind, as faiss's index factory reads it; chosen by number and memory without it.
+    #[arg(long)]
+    pub factory: Option<String>,
+    /// Memory that the index may take when it is searched, in MiB.
+    #[arg(long, default_value_t = 4000)]
+    pub index_memory_mib: u64,
+    /// Choose a kind that can be searched from the disk.
+    #[arg(long)]
+    pub mapped: bool,
+    /// cosine, ip (inner product) or l2.
+    #[arg(long, default_value = "cosine")]
+    pub metric: String,
+    /// Vectors to train on at most.
+    #[arg(long)]
+    pub training: Option<usize>,
+    /// An index whose training is taken, so that both can be merged.
+    #[arg(long, value_name = "INDEX")]
+    pub like: Option<PathBuf>,
+    /// Rows between two checkpoints.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub part_rows: usize,
+    /// Seed of the training sample.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Start over: remove what an earlier run left in the output folder.
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+/// Flags of `search`.
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Folder of the index.
+    pub index: String,
+    /// Ask by text; may be given more than once.
+    #[arg(long = "text", value_name = "TEXT", help_heading = "Queries")]
+    pub texts: Vec<String>,
+    /// Ask by a picture's file.
+    #[arg(long = "image", value_name = "FILE", help_heading = "Queries")]
+    pub images: Vec<PathBuf>,
+    /// Ask by the vector of a row of the index.
+    #[arg(long = "uid", value_name = "UID", help_heading = "Queries")]
+    pub uids: Vec<String>,
+    /// Ask by the vectors of a file: npy, npz or parquet.
+    #[arg(long = "vectors", value_name = "FILE", help_heading = "Queries")]
+    pub vectors: Vec<String>,
+    /// The model of the index's vectors, for texts and pictures: a folder or a hub id.
+    #[arg(long, help_heading = "Queries")]
+    pub model: Option<String>,
+    /// auto, cpu, or cuda:0.
+    #[arg(long, default_value = "auto", help_heading = "Queries")]
+    pub device: String,
+    /// Results of each query at most.
+    #[arg(long, short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Results")]
+    pub k: u32,
+    /// Only rows that are at least so near.
+    #[arg(long, value_name = "SIMILARITY", allow_hyphen_values = true, help_heading = "Results")]
+    pub at_least: Option<f32>,
+    /// SQL over the metadata: only rows for which it holds.
+    #[arg(long = "where", value_name = "SQL", help_heading = "Results")]
+    pub predicate: Option<String>,
+    /// The metadata, where it is not any more where the index was made of it.
+    #[arg(long, num_args = 1.., help_heading = "Results")]
+    pub meta: Vec<String>,
+    /// Columns to show; url and caption by default.
+    #[arg(long, value_delimiter = ',', help_heading = "Results")]
+    pub columns: Vec<String>,
+    /// Write a page of pictures.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub html: Option<PathBuf>,
+    /// Lists to look into, of an index with lists.
+    #[arg(long, help_heading = "Results")]
+    pub probes: Option<usize>,
+    /// Nodes to follow, of a graph.
+    #[arg(long, help_heading = "Results")]
+    pub ef_search: Option<usize>,
+    /// Search the index from the disk instead of reading it.
+    #[arg(long, help_heading = "Results")]
+    pub mapped: bool,
 }
 
 /// Flags of `reshard`.

@@ -77,7 +77,17 @@ vectors = "parquet"
 use   = "keep"
 where = "status != 'success' or miniweb_clip >= 0.5"
 
+# What near-copies are found by: made while the pixels are at hand.
+[[stage]]
+use    = "hash"
+hashes = ["pdq", "phash", "near"]
+
 # From here on all rows are seen at once: the shards so far are in `raw/`, what is chosen goes into final shards.
+# Of pictures that are the same but for size, format and quality the largest stays; `selection/groups.html` shows the groups.
+[[stage]]
+use = "near"
+of  = "pictures"
+
 [[stage]]
 use = "keep"
 top = 0.95

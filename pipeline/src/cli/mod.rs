@@ -6,10 +6,12 @@
 mod args;
 mod card;
 mod demo;
+mod index;
 mod inspect;
 mod output;
 mod reshard;
 mod run;
+mod search;
 mod select;
 mod validate;
 
@@ -74,8 +76,11 @@ async fn verb(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Run(args) => run::recipe(&common, args).await,
         Verb::Extract(args) => run::extract(&common, *args).await,
         Verb::Fetch(args) => run::fetch(&common, *args).await,
+        Verb::Hash(args) => run::hash(&common, *args).await,
         Verb::Embed(args) => run::embed(&common, *args).await,
         Verb::Select(args) => select::run(&common, *args).await,
+        Verb::Index(args) => index::run(&common, *args).await,
+        Verb::Search(args) => search::run(&common, *args).await,
         Verb::Reshard(args) => reshard::run(&common, *args).await,
         Verb::Demo(args) => demo::demo(&common, args).await,
         Verb::Miniweb(args) => demo::serve(args).await,

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use trommel_shards::storage::Storage;
 
 use super::Exit;
-use super::args::{Common, EmbedArgs, ExtractArgs, FetchArgs, Resume, RunArgs};
+use super::args::{Common, EmbedArgs, ExtractArgs, FetchArgs, HashArgs, Resume, RunArgs};
 use super::output::{print, say};
 use super::select::described;
 use crate::crawl::fetch::FetchConfig;
@@ -81,6 +81,15 @@ pub(super) async fn embed(common: &Common, args: EmbedArgs) -> anyhow::Result<Ex
     let write = WriteSettings { format: OutputFormat::Metadata, compat: args.compat, ..WriteSettings::default() };
     let stages = vec![StageSettings::Score(score), StageSettings::Write(write)];
     let recipe = of_flags("embed", &args.output, None, FetchConfig::default(), source, stages);
+    let compiled = compile(&recipe, &checking_session()?, false).await?;
+    finish(common, &compiled.job, &args.resume).await
+}
+
+pub(super) async fn hash(common: &Common, args: HashArgs) -> anyhow::Result<Exit> {
+    let source = SourceSettings { shards: args.inputs, ..SourceSettings::default() };
+    let write = WriteSettings { format: OutputFormat::Metadata, ..WriteSettings::default() };
+    let stages = vec![StageSettings::Hash(args.hash), StageSettings::Write(write)];
+    let recipe = of_flags("hash", &args.output, None, FetchConfig::default(), source, stages);
     let compiled = compile(&recipe, &checking_session()?, false).await?;
     finish(common, &compiled.job, &args.resume).await
 }

@@ -10,6 +10,7 @@ use super::Exit;
 use super::args::{Common, SelectArgs};
 use super::output::{print, say};
 use super::run::{checking_session, listen};
+use crate::gallery::groups_page;
 use crate::recipe::{Placed, StageSettings, parse_stages, selection_of};
 use crate::select::{Inputs, SelectOptions, Selected, Selection, SubsetFormat, select};
 
@@ -29,7 +30,9 @@ pub(super) async fn run(common: &Common, args: SelectArgs) -> anyhow::Result<Exi
         None => (args.seed, flag_stages(&args).into_iter().map(Placed::of_flags).collect()),
     };
     if stages.is_empty() {
-        bail!("nothing is chosen: name a `--baseline`, a `--where`, `--top` and `--by`, `--cap`, `--sample`, `--balance`, or a `--recipe`");
+        bail!(
+            "nothing is chosen: name a `--baseline`, a `--where`, `--top` and `--by`, `--near`, `--decontaminate`, `--retrieve`, `--cap`, `--sample`, `--balance`, or a `--recipe`"
+        );
     }
     let selection: Selection = selection_of(seed, &stages)?;
     let Some(format) = SubsetFormat::of_name(&args.output) else {
@@ -50,6 +53,7 @@ pub(super) async fn run(common: &Common, args: SelectArgs) -> anyhow::Result<Exi
         subset: name,
         format,
         exclusions: (!args.no_exclusions).then(|| format!("{stem}.excluded")),
+        groups: (!args.no_exclusions).then(|| format!("{stem}.groups")),
         diversity: !args.no_pass_rates,
         warn_factor: args.warn_factor,
         allow_empty: args.allow_empty,
@@ -62,6 +66,11 @@ pub(super) async fn run(common: &Common, args: SelectArgs) -> anyhow::Result<Exi
     let mut text = serde_json::to_vec_pretty(&serde_json::json!({ "selection": selection, "result": selected }))?;
     text.push(b'\n');
     storage.put(&format!("{stem}.report.json"), text).await?;
+    if !args.no_exclusions
+        && let Some(page) = tokio::task::block_in_place(|| groups_page(&inputs, &selected))?
+    {
+        storage.put(&format!("{stem}.groups.html"), page.into_bytes()).await?;
+    }
     report(common, &args.output, &selected)?;
     Ok(Exit::Done)
 }
@@ -69,6 +78,7 @@ pub(super) async fn run(common: &Common, args: SelectArgs) -> anyhow::Result<Exi
 /// The stages that the flags name, in a fixed order.
 fn flag_stages(args: &SelectArgs) -> Vec<StageSettings> {
     use crate::recipe::choosing::{BalanceSettings, BaselineSettings, CapSettings, SampleSettings};
+    use crate::recipe::near::{DecontaminateSettings, NearSettings, RetrieveSettings};
     use crate::recipe::settings::KeepSettings;
     let mut stages = Vec::new();
     if args.baseline != BaselineSettings::default() {
@@ -76,6 +86,15 @@ fn flag_stages(args: &SelectArgs) -> Vec<StageSettings> {
     }
     if args.keep != KeepSettings::default() {
         stages.push(StageSettings::Keep(args.keep.clone()));
+    }
+    if args.decontaminate != DecontaminateSettings::default() {
+        stages.push(StageSettings::Decontaminate(args.decontaminate.clone()));
+    }
+    if args.near != NearSettings::default() {
+        stages.push(StageSettings::Near(args.near.clone()));
+    }
+    if args.retrieve != RetrieveSettings::default() {
+        stages.push(StageSettings::Retrieve(args.retrieve.clone()));
     }
     if args.cap != CapSettings::default() {
         stages.push(StageSettings::Cap(args.cap.clone()));
@@ -142,6 +161,25 @@ pub(super) fn described(found: &serde_json::Value) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(threshold) = found.get("threshold") {
         lines.push(format!("threshold {threshold} of {} rows", found["of_rows"]));
+    }
+    if let Some(near) = found.get("near") {
+        lines.push(format!("{} groups of near-duplicates, {} rows beside the best of each", near["groups"], near["duplicates"]));
+        for size in near["sizes"].as_array().into_iter().flatten().rev().take(5) {
+            lines.push(format!("  {} of {} rows", size["groups"], size["members"]));
+        }
+        if let Some(bridges) = near["bridges"].as_array().filter(|bridges| !bridges.is_empty()) {
+            lines.push(format!("  {} groups hold rows that are not alike, joined by others: see `bridges` in the report", bridges.len()));
+        }
+    }
+    if let Some(leaks) = found.get("decontaminate") {
+        for by in ["pictures", "vectors"] {
+            if let Some(leaked) = leaks[by].get("leaked") {
+                lines.push(format!("{leaked} rows resemble {} by their {by}", leaks["references"].as_str().unwrap_or("references")));
+            }
+        }
+    }
+    if let Some(retrieved) = found.get("retrieve") {
+        lines.push(format!("{} of {} rows for {} queries", retrieved["retrieved"], retrieved["rows"], retrieved["queries"]));
     }
     if let Some(fit) = found.get("fit") {
         let bias = |name: &str| {

@@ -9,8 +9,9 @@ use trommel_shards::source::{SourceFile, expand};
 use trommel_shards::subset::Subset;
 
 use super::driver::{Here, JobError, Upstream};
-use super::passes::{Pass, RAW, REPORT, ReshardPass, SUBSET};
-use crate::reshard::{ExtraWeights, RunError, options_of, write};
+use super::passes::{GALLERY, GROUPS, Pass, RAW, REPORT, ReshardPass, SUBSET};
+use crate::gallery::groups_page;
+use crate::reshard::{ExtraColumns, RunError, options_of, write};
 use crate::select::{Inputs, SelectError, SelectOptions, Selected, Selection, SubsetFormat, select};
 
 impl Here<'_> {
@@ -75,6 +76,7 @@ impl Here<'_> {
             subset: SUBSET.to_owned(),
             format: SubsetFormat::Parquet,
             exclusions: Some(excluded.clone()),
+            groups: Some(GROUPS.to_owned()),
             diversity: true,
             warn_factor: 2.0,
             allow_empty: false,
@@ -95,7 +97,14 @@ impl Here<'_> {
         storage.put(REPORT, text).await?;
         let mut outputs = BTreeMap::new();
         let mut names = vec![SUBSET.to_owned(), REPORT.to_owned()];
-        names.extend(storage.list(&format!("{excluded}/")).await?.into_iter().map(|entry| entry.name));
+        storage.delete(GALLERY).await?;
+        if let Some(page) = tokio::task::block_in_place(|| groups_page(&inputs, &selected))? {
+            storage.put(GALLERY, page.into_bytes()).await?;
+            names.push(GALLERY.to_owned());
+        }
+        for folder in [&excluded, GROUPS] {
+            names.extend(storage.list(&format!("{folder}/")).await?.into_iter().map(|entry| entry.name));
+        }
         for name in names {
             let (bytes, sha256) = (storage.size(&name).await?.unwrap_or(0), storage.sha256(&name).await?.unwrap_or_default());
             outputs.insert(name, Output { bytes, sha256 });
@@ -119,7 +128,7 @@ impl Here<'_> {
         let subset = storage.uri_of(SUBSET);
         let opened = tokio::task::spawn_blocking(move || -> Result<_, SelectError> {
             let fail = |e: &dyn std::fmt::Display| SelectError::File { place: subset.clone(), message: e.to_string() };
-            Ok((Subset::open(&subset).map_err(|e| fail(&e))?, ExtraWeights::open(&subset).map_err(|e| fail(&e))?))
+            Ok((Subset::open(&subset).map_err(|e| fail(&e))?, ExtraColumns::open(&subset).map_err(|e| fail(&e))?))
         });
         let (subset, extra) = opened.await.map_err(|e| SelectError::File { place: SUBSET.to_owned(), message: e.to_string() })??;
         options.extra = extra.map(|extra| Arc::new(extra) as Arc<dyn trommel_shards::reshard::Extra>);

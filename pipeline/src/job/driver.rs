@@ -883,6 +883,7 @@ impl Step<'_> {
             Self::Op(op) => StageNode::plan(input, op.clone()),
             Self::Stage(StreamStage::Language(op)) => StageNode::plan(input, Op::Language(op.clone())),
             Self::Stage(StreamStage::Score(op)) => StageNode::plan(input, Op::Score(op.clone())),
+            Self::Stage(StreamStage::Hash(op)) => StageNode::plan(input, Op::HashPictures(op.clone())),
             Self::Stage(StreamStage::Keep(keep)) => keep.plan(context, input),
         }
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use trommel_shards::source::SourceFile;
 
 use crate::op::write::ShardSpec;
-use crate::op::{Extract, Fetch, Language, Op, ReadList, ReadShards, Score};
+use crate::op::{Extract, Fetch, HashPictures, Language, Op, ReadList, ReadShards, Score};
 use crate::plan::Keep;
 use crate::recipe::settings::ReshardSettings;
 use crate::select::Selection;
@@ -48,6 +48,8 @@ pub enum StreamStage {
     Keep(Keep),
     /// Adds scores of a model.
     Score(Box<Score>),
+    /// Adds hashes of pictures.
+    Hash(HashPictures),
 }
 
 impl StreamStage {
@@ -60,6 +62,7 @@ impl StreamStage {
                 let model = crate::scorers::ScoreModel { device: String::new(), ..op.model.clone() };
                 format!("score {}", serde_json::to_string(&Score { model, ..(**op).clone() }).unwrap_or_default())
             }
+            Self::Hash(op) => format!("hash {}", serde_json::to_string(op).unwrap_or_default()),
             Self::Keep(keep) => format!("keep {} {:?}", keep.stage, keep.conditions),
         }
     }
@@ -142,5 +145,9 @@ pub struct ReshardPass {
 pub const RAW: &str = "raw";
 /// The subset that a selection writes.
 pub(super) const SUBSET: &str = "selection/subset.parquet";
+/// Groups of near-duplicates as pictures.
+pub(super) const GALLERY: &str = "selection/groups.html";
+/// Folder of the tables of groups of near-duplicates.
+pub(super) const GROUPS: &str = "selection/groups";
 /// What a selection says of itself.
 pub(super) const REPORT: &str = "selection/report.json";

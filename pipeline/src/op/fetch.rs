@@ -12,7 +12,8 @@ mod reorder;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, Int32Builder, LargeBinaryBuilder, StringBuilder};
+use arrow::array::{Array, ArrayRef, BooleanArray, Int32Builder, LargeBinaryBuilder, StringBuilder};
+use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
@@ -21,14 +22,15 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use trommel_shards::columns::{ERROR_CODE, IMAGE, UNIT, fetch_fields, is_system, system_fields};
+use trommel_shards::columns::{ERROR_CODE, EXCLUDED, IMAGE, REASON, ROW, UNIT, VALUE, fetch_fields, is_system, system_fields};
 use trommel_shards::digest::HashKind;
 use trommel_shards::image::ImageOptions;
 
 use super::env::{Env, Out, external};
-use super::rows::{UnitRows, control_row, strings};
+use super::rows::{UnitRows, control_row, exclude, strings};
 use super::score::pixels_column;
 use crate::crawl::fetch::{FetchConfig, FetchItem, FetchOutcome, UnitBudget};
+use crate::hashes::{HashBuilders, PictureHash, fields};
 use crate::scorers::ScoreModel;
 use job::{ImageJob, Row};
 use reorder::Reorder;
@@ -71,9 +73,31 @@ pub struct FetchImages {
     pub verify_hash: Option<String>,
     /// Column with boxes to blur: lists of `[x0, y0, x1, y1]` in 0..1.
     pub boxes: Option<String>,
+    /// Hashes of the decoded pictures, as columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hashes: Vec<PictureHash>,
+    /// Lists of pictures that must not be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocking: Option<Blocking>,
     /// Text column to blank: `robots`, the page's own opt-out.
     pub page_optout: bool,
 }
+
+/// Pictures that must not be kept. One that is in a list is written nowhere: its row leaves only a count and the case id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Blocking {
+    /// The lists.
+    pub files: Vec<String>,
+    /// What changes when the content of the lists does.
+    pub identity: String,
+    /// Largest distance of PDQ hashes that match.
+    pub distance: u32,
+    /// Name of the stage, for the funnel.
+    pub stage: String,
+}
+
+/// The reason of a row whose picture is in a list.
+const BLOCKED: &str = "in a block list";
 
 impl Fetch {
     pub(super) fn describe(&self) -> String {
@@ -95,9 +119,13 @@ impl Fetch {
         for column in [&self.images.verify_hash, &self.images.boxes].into_iter().flatten() {
             input.field_with_name(column)?;
         }
-        let added = fetch_fields(self.images.options.extract_exif, self.hash_name());
+        let mut added = fetch_fields(self.images.options.extract_exif, self.hash_name());
+        added.extend(fields(&self.images.hashes));
         let replaced = |name: &str| is_system(name) || name == ERROR_CODE || added.iter().any(|field| field.name() == name);
-        let mut fields: Vec<_> = input.fields().iter().filter(|field| !replaced(field.name())).cloned().collect();
+        // The row of a picture that must not be kept loses everything that it says.
+        let blocks = self.images.blocking.is_some();
+        let emptied = |field: &Arc<Field>| if blocks { Arc::new(field.as_ref().clone().with_nullable(true)) } else { Arc::clone(field) };
+        let mut fields: Vec<_> = input.fields().iter().filter(|field| !replaced(field.name())).map(emptied).collect();
         fields.extend(added);
         fields.push(Arc::new(Field::new(ERROR_CODE, DataType::Utf8, true)));
         fields.push(Arc::new(Field::new(IMAGE, DataType::LargeBinary, true)));
@@ -148,7 +176,14 @@ async fn run_unit(op: &Arc<Fetch>, env: &Env, name: &str, batches: Vec<RecordBat
         let (services, model) = (Arc::clone(&env.services), model.clone());
         scorers.push(tokio::task::spawn_blocking(move || services.scorer(&model)).await.map_err(external)?.map_err(external)?);
     }
-    let job = Arc::new(ImageJob::new(op, &rows, scorers)?);
+    let list = match op.images.blocking.clone() {
+        Some(blocking) => {
+            let services = Arc::clone(&env.services);
+            Some(tokio::task::spawn_blocking(move || services.block_list(&blocking)).await.map_err(external)?.map_err(external)?)
+        }
+        None => None,
+    };
+    let job = Arc::new(ImageJob::new(op, &rows, scorers, list)?);
     let mut reorder = Reorder::new(total, REORDER_BYTES, env.services.spill_folder.clone());
     let mut emitter = Emitter { op, env, rows: &rows, out, next: 0 };
 
@@ -262,6 +297,7 @@ impl Emitter<'_> {
         let mut hash = StringBuilder::new();
         let mut sizes: [Int32Builder; 4] = std::array::from_fn(|_| Int32Builder::new());
         let mut image = LargeBinaryBuilder::new();
+        let mut hashes = HashBuilders::default();
         let mut pixels: Vec<LargeBinaryBuilder> = self.op.scale_for.iter().map(|_| LargeBinaryBuilder::new()).collect();
         for row in finished {
             status.append_value(row.status.as_str());
@@ -273,12 +309,14 @@ impl Emitter<'_> {
                 builder.append_option(size.and_then(|size| i32::try_from(size).ok()));
             }
             image.append_option(row.image.as_deref());
+            hashes.push(&row.hashes);
             for (at, builder) in pixels.iter_mut().enumerate() {
                 builder.append_option(row.pixels.get(at).map(Vec::as_slice).filter(|pixels| !pixels.is_empty()));
             }
         }
         let [mut width, mut height, mut original_width, mut original_height] = sizes;
         let hash_name = self.op.hash_name();
+        let made = fields(&self.op.images.hashes);
         let names: Vec<String> = self.op.scale_for.iter().map(|model| pixels_column(&model.name)).collect();
         let columns = self
             .env
@@ -301,10 +339,39 @@ impl Emitter<'_> {
                         let at = names.iter().position(|pixels| pixels == name).unwrap_or_default();
                         Arc::new(pixels[at].finish())
                     }
+                    name if made.iter().any(|field| field.name() == name) => {
+                        hashes.column(name).ok_or_else(|| DataFusionError::Plan(format!("no hash `{name}`")))?
+                    }
                     name => Arc::clone(super::rows::column(&input, name)?),
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(RecordBatch::try_new(Arc::clone(&self.env.schema), columns)?)
+        let batch = RecordBatch::try_new(Arc::clone(&self.env.schema), columns)?;
+        match &self.op.images.blocking {
+            Some(blocking) if finished.iter().any(|row| row.blocked.is_some()) => without_blocked(&batch, finished, blocking),
+            _ => Ok(batch),
+        }
     }
+}
+
+/// Empties the rows of pictures that must not be kept, but for their place, the stage that took them out, and the case id.
+fn without_blocked(batch: &RecordBatch, finished: &[Row], blocking: &Blocking) -> Result<RecordBatch> {
+    let blocked: BooleanArray = finished.iter().map(|row| Some(row.blocked.is_some())).collect();
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        columns.push(match field.name().as_str() {
+            UNIT | ROW | EXCLUDED | REASON | VALUE => Arc::clone(column),
+            _ => nullif(column, &blocked)?,
+        });
+    }
+    let emptied = RecordBatch::try_new(batch.schema(), columns)?;
+    let verdicts: Vec<_> = finished.iter().map(|row| row.blocked.as_ref().map(|case| (BLOCKED, Some(case.clone())))).collect();
+    // Whatever an earlier stage thought of the row, this is why it is gone.
+    let schema = emptied.schema();
+    let forgotten = schema.fields().iter().zip(emptied.columns()).map(|(field, column)| match field.name().as_str() {
+        EXCLUDED | REASON | VALUE => nullif(column, &blocked),
+        _ => Ok(Arc::clone(column)),
+    });
+    let forgotten = RecordBatch::try_new(Arc::clone(&schema), forgotten.collect::<std::result::Result<_, _>>()?)?;
+    exclude(&forgotten, &blocking.stage, &verdicts)
 }

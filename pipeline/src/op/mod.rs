@@ -10,6 +10,7 @@ mod env;
 mod extract;
 mod fetch;
 mod files;
+mod hash;
 mod language;
 mod only;
 mod pack;
@@ -31,7 +32,8 @@ pub use dedupe::{Dedupe, KEY, ORDER, dedupe_schema};
 pub use drops::Drops;
 pub use env::Env;
 pub use extract::Extract;
-pub use fetch::{Fetch, FetchImages};
+pub use fetch::{Blocking, Fetch, FetchImages};
+pub use hash::HashPictures;
 pub use language::Language;
 pub use only::Only;
 pub use pack::{HOST, Pack};
@@ -76,6 +78,8 @@ pub enum Op {
     Fetch(Box<Fetch>),
     /// Scores pairs with a model.
     Score(Box<Score>),
+    /// Adds hashes of pictures.
+    HashPictures(HashPictures),
     /// Writes units with their exclusions and markers.
     Write(Box<Write>),
 }
@@ -94,6 +98,7 @@ impl Op {
             Self::Pack(_) => "Pack",
             Self::Fetch(_) => "Fetch",
             Self::Score(_) => "Score",
+            Self::HashPictures(_) => "HashPictures",
             Self::Write(_) => "Write",
         }
     }
@@ -111,6 +116,7 @@ impl Op {
             Self::Pack(op) => op.describe(),
             Self::Fetch(op) => op.describe(),
             Self::Score(op) => op.describe(),
+            Self::HashPictures(op) => op.describe(),
             Self::Write(op) => op.describe(),
         }
     }
@@ -162,6 +168,7 @@ impl Op {
             Self::Pack(op) => op.output_schema(input),
             Self::Fetch(op) => op.output_schema(input),
             Self::Score(op) => op.output_schema(input),
+            Self::HashPictures(op) => op.output_schema(input),
             Self::Write(_) => Ok(write::stats_schema()),
         }
     }
@@ -182,6 +189,7 @@ impl Op {
             Self::Pack(op) => op.run(input, env),
             Self::Fetch(op) => op.run(input, env),
             Self::Score(op) => op.run(input, env),
+            Self::HashPictures(op) => op.run(input, env),
             Self::Write(op) => op.run(input, env),
         }
     }

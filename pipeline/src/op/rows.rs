@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, new_null_array};
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, LargeBinaryArray, StringArray, new_null_array};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
 use trommel_shards::columns::{CONTROL_ROW, EXCLUDED, REASON, ROW, UNIT, VALUE};
@@ -24,6 +24,18 @@ pub(crate) fn integers<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int
     column(batch, name)?
         .as_primitive_opt::<Int64Type>()
         .ok_or_else(|| DataFusionError::Plan(format!("column `{name}` is not a 64-bit integer")))
+}
+
+/// A column of encoded pictures.
+pub(crate) fn encoded(column: &dyn Array) -> Result<LargeBinaryArray> {
+    match column.data_type() {
+        DataType::LargeBinary => Ok(column.as_binary::<i64>().clone()),
+        DataType::Binary => {
+            let images: &BinaryArray = column.as_binary::<i32>();
+            Ok(images.iter().collect())
+        }
+        other => Err(DataFusionError::Plan(format!("pictures are not of type {other}"))),
+    }
 }
 
 /// The runs of rows of one unit in a batch.
@@ -83,7 +95,7 @@ pub fn control_row(schema: &SchemaRef, unit: &str, stats: &serde_json::Value) ->
 
 /// The machinery's columns for `count` fresh rows of a unit.
 pub(crate) fn fresh_system_columns(unit: &str, first_row: i64, count: usize) -> Vec<ArrayRef> {
-    let null = || new_null_array(&arrow::datatypes::DataType::Utf8, count);
+    let null = || new_null_array(&DataType::Utf8, count);
     vec![
         Arc::new(StringArray::from_iter_values(std::iter::repeat_n(unit, count))),
         Arc::new(Int64Array::from_iter_values(first_row..first_row + count as i64)),

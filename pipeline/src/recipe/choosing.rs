@@ -211,6 +211,9 @@ pub fn kinds_of(stage: &Placed<StageSettings>, name: &str) -> Result<Option<Vec<
         StageSettings::Sample(settings) => settings.kinds(),
         StageSettings::Balance(settings) => settings.kinds(),
         StageSettings::Baseline(settings) => settings.kinds(),
+        StageSettings::Near(settings) => settings.kinds(),
+        StageSettings::Decontaminate(settings) => settings.kinds(),
+        StageSettings::Retrieve(settings) => settings.kinds(),
         _ => return Ok(None),
     };
     kinds.map(Some).map_err(|(key, message)| RecipeError::new(stage.key(key), message))
@@ -225,8 +228,11 @@ pub fn selection_of(seed: u64, stages: &[Placed<StageSettings>]) -> Result<Selec
     for (at, stage) in stages.iter().enumerate() {
         let name = format!("{}.{}", at + 1, stage.value.name());
         let Some(kinds) = kinds_of(stage, &name)? else {
-            let message =
-                format!("`{}` does not choose: a selection has `keep`, `cap`, `sample`, `balance` and `baseline`", stage.value.name());
+            let message = format!(
+                "`{}` does not choose: a selection has {}",
+                stage.value.name(),
+                super::document::CHOOSING.map(|name| format!("`{name}`")).join(", ")
+            );
             return Err(RecipeError::new(&stage.place, message));
         };
         selection.stages.extend(named_parts(&name, kinds));
@@ -248,7 +254,7 @@ pub(super) fn named_parts(name: &str, kinds: Vec<Kind>) -> impl Iterator<Item = 
 /// What is wrong, and with which key.
 pub type Wrong = (&'static str, String);
 
-fn wrong<T>(key: &'static str, message: impl Into<String>) -> Result<T, Wrong> {
+pub(super) fn wrong<T>(key: &'static str, message: impl Into<String>) -> Result<T, Wrong> {
     Err((key, message.into()))
 }
 

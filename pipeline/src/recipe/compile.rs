@@ -9,10 +9,10 @@ use trommel_shards::source::{SourceFile, expand};
 use super::choosing::{kinds_of, named_parts};
 use super::document::{Placed, Recipe, StageSettings};
 use super::error::{Place, RecipeError};
-use super::settings::{DedupeSettings, FetchSettings, ReshardSettings, ScoreSettings, SourceSettings, WriteSettings};
+use super::settings::{DedupeSettings, FetchSettings, HashSettings, ReshardSettings, ScoreSettings, SourceSettings, WriteSettings};
 use crate::job::{FetchPass, Job, Pass, PassKind, RAW, ReshardPass, Source, StreamStage};
 use crate::op::write::{OutputFormat, ShardSpec, VectorFormat};
-use crate::op::{Extract, Fetch, FetchImages, Language, Op, ReadList, ReadShards, Score};
+use crate::op::{Blocking, Extract, Fetch, FetchImages, HashPictures, Language, Op, ReadList, ReadShards, Score};
 use crate::plan::Keep;
 use crate::scorers::ScoreModel;
 use crate::select::Selection;
@@ -252,8 +252,10 @@ impl<'a> Cutter<'a> {
             StageSettings::Dedupe(settings) => self.dedupe(number, &name, stage, settings)?,
             StageSettings::Fetch(settings) => self.fetch(number, &name, stage, settings)?,
             StageSettings::Score(settings) => self.score(stage, settings)?,
+            StageSettings::Hash(settings) => self.hash(stage, settings)?,
             StageSettings::Write(settings) => self.write(stage, settings)?,
             StageSettings::Cap(_) | StageSettings::Sample(_) | StageSettings::Balance(_) | StageSettings::Baseline(_) => {}
+            StageSettings::Near(_) | StageSettings::Decontaminate(_) | StageSettings::Retrieve(_) => {}
         }
         self.names.push(name);
         Ok(())
@@ -426,11 +428,27 @@ impl<'a> Cutter<'a> {
             (Some(rows), _) => Some(rows),
             (None, false) => Some((unit_rows / 20).max(1)),
         };
+        let blocking = match settings.block_list.is_empty() {
+            true => None,
+            false => {
+                let files = archives(&settings.block_list).map_err(|e| RecipeError::new(stage.key("block_list"), e))?;
+                trommel_filters::hashes::BlockList::load(&files, settings.block_distance)
+                    .map_err(|e| RecipeError::new(stage.key("block_list"), e.to_string()))?;
+                if settings.disable_all_reencoding {
+                    let message = "`block_list` looks at pictures, and `disable_all_reencoding` does not decode them";
+                    return Err(RecipeError::new(stage.key("block_list"), message));
+                }
+                let identity = identity(&files);
+                Some(Blocking { files, identity, distance: settings.block_distance, stage: name.to_owned() })
+            }
+        };
         let images = FetchImages {
             options,
             compute_hash: hash,
             verify_hash: settings.verify_hash.clone(),
             boxes: settings.bbox_col.clone(),
+            hashes: Vec::new(),
+            blocking,
             page_optout: !network.disallowed_directives.is_empty(),
         };
         let archive = archives(&settings.archive).map_err(|e| RecipeError::new(stage.key("archive"), e))?;
@@ -516,6 +534,35 @@ impl<'a> Cutter<'a> {
         self.schema =
             Op::Score(Box::new(score.clone())).output_schema(&self.schema).map_err(|e| RecipeError::new(&stage.place, e.to_string()))?;
         self.push(StreamStage::Score(Box::new(score)));
+        Ok(())
+    }
+
+    /// Hashes are made where the pixels are: by `fetch`, or from the pictures of shards that are read again.
+    fn hash(&mut self, stage: &Placed<StageSettings>, settings: &HashSettings) -> Result<(), RecipeError> {
+        if settings.hashes.is_empty() {
+            return Err(RecipeError::new(stage.key("hashes"), "`hashes` is empty: nothing is asked for"));
+        }
+        let mut hashes = settings.hashes.clone();
+        hashes.sort_unstable();
+        hashes.dedup();
+        if self.fetch.is_none() && self.ending.is_none() {
+            return Err(RecipeError::new(&stage.place, "`hash` needs pictures: put it after `fetch`, or read `shards`"));
+        }
+        let op = HashPictures { hashes };
+        for field in crate::hashes::fields(&op.hashes) {
+            // Hashes of shards that are read again may be made anew.
+            if self.ending.is_none() && self.schema.field_with_name(field.name()).is_ok() {
+                return Err(RecipeError::new(&stage.place, format!("there is a column `{}` already", field.name())));
+            }
+        }
+        self.schema =
+            Op::HashPictures(op.clone()).output_schema(&self.schema).map_err(|e| RecipeError::new(&stage.place, e.to_string()))?;
+        match &mut self.fetch {
+            Some(fetch) if !fetch.pass.fetch.images.options.disable_all_reencoding => {
+                fetch.pass.fetch.images.hashes.extend(op.hashes);
+            }
+            _ => self.push(StreamStage::Hash(op)),
+        }
         Ok(())
     }
 

@@ -10,9 +10,10 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::choosing::{BalanceSettings, BaselineSettings, CapSettings, SampleSettings};
 use super::error::{Place, RecipeError};
+use super::near::{DecontaminateSettings, NearSettings, RetrieveSettings};
 use super::nearest;
 use super::settings::{
-    DedupeSettings, FetchSettings, JobSettings, KeepSettings, LanguageSettings, ScoreSettings, SourceSettings, WriteSettings,
+    DedupeSettings, FetchSettings, HashSettings, JobSettings, KeepSettings, LanguageSettings, ScoreSettings, SourceSettings, WriteSettings,
 };
 use crate::crawl::fetch::FetchConfig;
 
@@ -62,17 +63,43 @@ pub enum StageSettings {
     Balance(BalanceSettings),
     /// `baseline`
     Baseline(BaselineSettings),
+    /// `near`
+    Near(NearSettings),
+    /// `decontaminate`
+    Decontaminate(DecontaminateSettings),
+    /// `retrieve`
+    Retrieve(RetrieveSettings),
     /// `dedupe`
     Dedupe(DedupeSettings),
     /// `fetch`
     Fetch(FetchSettings),
     /// `score`
     Score(ScoreSettings),
+    /// `hash`
+    Hash(HashSettings),
     /// `write`
     Write(WriteSettings),
 }
 
-const STAGES: [&str; 10] = ["language", "keep", "cap", "sample", "balance", "baseline", "dedupe", "fetch", "score", "write"];
+const STAGES: [&str; 14] = [
+    "language",
+    "keep",
+    "cap",
+    "sample",
+    "balance",
+    "baseline",
+    "near",
+    "decontaminate",
+    "retrieve",
+    "dedupe",
+    "fetch",
+    "score",
+    "hash",
+    "write",
+];
+
+/// Those that `trommel select` takes.
+pub(super) const CHOOSING: [&str; 8] = ["keep", "cap", "sample", "balance", "baseline", "near", "decontaminate", "retrieve"];
 
 impl StageSettings {
     /// Whether the stage needs to see all rows of finished shards.
@@ -80,6 +107,7 @@ impl StageSettings {
         match self {
             Self::Keep(settings) => settings.is_global(),
             Self::Cap(_) | Self::Sample(_) | Self::Balance(_) | Self::Baseline(_) => true,
+            Self::Near(_) | Self::Decontaminate(_) | Self::Retrieve(_) => true,
             _ => false,
         }
     }
@@ -93,9 +121,13 @@ impl StageSettings {
             Self::Sample(_) => "sample",
             Self::Balance(_) => "balance",
             Self::Baseline(_) => "baseline",
+            Self::Near(_) => "near",
+            Self::Decontaminate(_) => "decontaminate",
+            Self::Retrieve(_) => "retrieve",
             Self::Dedupe(_) => "dedupe",
             Self::Fetch(_) => "fetch",
             Self::Score(_) => "score",
+            Self::Hash(_) => "hash",
             Self::Write(_) => "write",
         }
     }
@@ -171,9 +203,13 @@ impl Recipe {
                     StageSettings::Sample(settings) => serde_json::to_value(settings),
                     StageSettings::Balance(settings) => serde_json::to_value(settings),
                     StageSettings::Baseline(settings) => serde_json::to_value(settings),
+                    StageSettings::Near(settings) => serde_json::to_value(settings),
+                    StageSettings::Decontaminate(settings) => serde_json::to_value(settings),
+                    StageSettings::Retrieve(settings) => serde_json::to_value(settings),
                     StageSettings::Dedupe(settings) => serde_json::to_value(settings),
                     StageSettings::Fetch(settings) => serde_json::to_value(settings),
                     StageSettings::Score(settings) => serde_json::to_value(settings),
+                    StageSettings::Hash(settings) => serde_json::to_value(settings),
                     StageSettings::Write(settings) => serde_json::to_value(settings),
                 }
                 .unwrap_or_default();
@@ -293,9 +329,13 @@ impl Reader<'_> {
             "sample" => read!(Sample),
             "balance" => read!(Balance),
             "baseline" => read!(Baseline),
+            "near" => read!(Near),
+            "decontaminate" => read!(Decontaminate),
+            "retrieve" => read!(Retrieve),
             "dedupe" => read!(Dedupe),
             "fetch" => read!(Fetch),
             "score" => read!(Score),
+            "hash" => read!(Hash),
             "write" => read!(Write),
             other => return Err(RecipeError::new(&at, format!("no stage `{other}`{}; there are {}", hint(other, STAGES), list()))),
         })
@@ -378,9 +418,13 @@ pub(super) fn json_schema() -> serde_json::Value {
                 stage::<SampleSettings>("sample"),
                 stage::<BalanceSettings>("balance"),
                 stage::<BaselineSettings>("baseline"),
+                stage::<NearSettings>("near"),
+                stage::<DecontaminateSettings>("decontaminate"),
+                stage::<RetrieveSettings>("retrieve"),
                 stage::<DedupeSettings>("dedupe"),
                 stage::<FetchSettings>("fetch"),
                 stage::<ScoreSettings>("score"),
+                stage::<HashSettings>("hash"),
                 stage::<WriteSettings>("write"),
             ] } },
         },

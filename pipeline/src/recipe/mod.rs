@@ -8,6 +8,7 @@ mod compile;
 mod document;
 mod error;
 mod model;
+pub mod near;
 pub mod settings;
 
 pub use choosing::{kinds_of, selection_of};

@@ -8,7 +8,9 @@ use trommel_shards::image::{EncodeFormat, ImageOptions, Interpolation, ResizeMod
 use trommel_shards::lists::ListFormat;
 
 use super::choosing::{BalanceSettings, BaselineSettings, CapSettings, SampleSettings};
+use super::near::{DecontaminateSettings, NearSettings, RetrieveSettings};
 use crate::crawl::fetch::FetchConfig;
+use crate::hashes::PictureHash;
 use crate::op::write::{OutputFormat, VectorFormat};
 use crate::select::spec::Join;
 
@@ -55,9 +57,13 @@ default_from_flags!(
     SampleSettings,
     BalanceSettings,
     BaselineSettings,
+    NearSettings,
+    DecontaminateSettings,
+    RetrieveSettings,
     DedupeSettings,
     FetchSettings,
     ScoreSettings,
+    HashSettings,
     ReshardSettings,
     WriteSettings
 );
@@ -123,6 +129,15 @@ pub struct SourceSettings {
     /// Longest caption in bytes that extraction takes; longer ones are counted and left out.
     #[arg(long = "max-text-bytes")]
     pub max_text_bytes: Option<usize>,
+}
+
+/// `use = "hash"`: adds hashes of the decoded pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[serde(default)]
+pub struct HashSettings {
+    /// pdq, phash, dhash, pixels (sha256 of the decoded pixels), near (what near-copies are found by).
+    #[arg(long, value_delimiter = ',', default_value = "pdq,phash,dhash,pixels,near")]
+    pub hashes: Vec<PictureHash>,
 }
 
 /// `use = "language"`: adds `lang` and `lang_score`.
@@ -248,6 +263,13 @@ pub struct FetchSettings {
     /// Column with boxes to blur: lists of [x0, y0, x1, y1] in 0..1.
     #[arg(long, help_heading = "Pictures")]
     pub bbox_col: Option<String>,
+    /// Lists of pictures that must not be kept: lines of `md5:HEX`, `sha256:HEX` or `pdq:HEX`, then a case id. A picture that is in one is
+    /// written nowhere; its row leaves a count and the case id.
+    #[arg(long, num_args = 1.., help_heading = "Pictures")]
+    pub block_list: Vec<String>,
+    /// Largest distance of PDQ hashes that match a block list, 31 at most.
+    #[arg(long, default_value_t = 31, help_heading = "Pictures")]
+    pub block_distance: u32,
     /// Seconds that one picture may take, all redirects included.
     #[arg(long, help_heading = "Network")]
     pub timeout: Option<f64>,

@@ -20,10 +20,13 @@ mod exclusions;
 mod expression;
 mod grouped;
 mod inputs;
+mod lookup;
 mod names;
 mod order;
+mod ordered;
 mod output;
 pub mod presets;
+mod references;
 mod report;
 mod run;
 mod scan;
@@ -34,11 +37,16 @@ mod steps;
 mod tests;
 mod vectors;
 
+/// Beginning of the names of the columns that name groups of near-duplicates.
+pub const DUP_GROUP: &str = "dup_group";
+
 pub use diversity::{Dimension, GroupRate, PassTable};
 pub(crate) use diversity::{script as script_of, top_level as top_level_of};
 pub use error::SelectError;
 pub use inputs::Inputs;
+pub use lookup::{Said, file_of, rows_at, rows_where, uids_of};
 pub use output::SubsetFormat;
 pub use report::{Finding, Selected};
 pub use run::{SelectOptions, check, select};
 pub use spec::Selection;
+pub(crate) use vectors::open_beside;

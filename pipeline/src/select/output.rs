@@ -14,7 +14,7 @@ use trommel_shards::subset::{COPIES, SubsetWriter, Uid128};
 use trommel_shards::table::{ROW_GROUP_ROWS, TableWriter};
 
 use super::error::{Result, SelectError};
-use super::scan::{Fit, Judging};
+use super::scan::{Fit, Judging, Label};
 
 /// How the subset is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ use super::scan::{Fit, Judging};
 pub enum SubsetFormat {
     /// DataComp's: an npy of `u8,u8`, sorted; a row that is taken several times stands there several times.
     Npy,
-    /// `uid`, `copies`, and a column for each weight that a stage gave, in the order of the metadata.
+    /// `uid`, `copies`, and a column for each weight and each name that a stage gave, in the order of the metadata.
     Parquet,
     /// A uid a line, in the order of the metadata.
     Text,
@@ -45,6 +45,7 @@ struct Part {
     uids: Vec<u128>,
     copies: Vec<u32>,
     weights: Vec<Vec<f32>>,
+    labels: Vec<Vec<Option<u128>>>,
 }
 
 enum Writer {
@@ -66,6 +67,7 @@ struct Inner {
 pub(super) struct Output {
     inner: Mutex<Inner>,
     weights: usize,
+    labels: Vec<Arc<dyn Label>>,
     runtime: Handle,
     place: String,
 }
@@ -79,12 +81,19 @@ pub(super) struct Written {
 
 impl Output {
     /// Begins a file. Called inside a runtime.
-    pub(super) async fn create(storage: &Storage, name: &str, format: SubsetFormat, weights: &[String]) -> Result<Self> {
+    pub(super) async fn create(
+        storage: &Storage,
+        name: &str,
+        format: SubsetFormat,
+        weights: &[String],
+        labels: Vec<(String, Arc<dyn Label>)>,
+    ) -> Result<Self> {
         let writer = match format {
             SubsetFormat::Npy => Writer::Npy(Some(SubsetWriter::create(storage, name))),
             SubsetFormat::Parquet => {
                 let mut fields = vec![Field::new("uid", DataType::Utf8, false), Field::new(COPIES, DataType::UInt32, false)];
                 fields.extend(weights.iter().map(|name| Field::new(name, DataType::Float32, true)));
+                fields.extend(labels.iter().map(|(name, _)| Field::new(name, DataType::Utf8, true)));
                 let schema = Arc::new(Schema::new(fields));
                 let table = TableWriter::create(storage, name, Arc::clone(&schema), ROW_GROUP_ROWS).await?;
                 Writer::Parquet { table: Some(Box::new(table)), schema }
@@ -92,7 +101,8 @@ impl Output {
             SubsetFormat::Text => Writer::Text { text: Vec::new(), storage: storage.clone(), name: name.to_owned() },
         };
         let inner = Inner { writer, waiting: BTreeMap::new(), next: 0, rows: 0, copies: 0 };
-        Ok(Self { inner: Mutex::new(inner), weights: weights.len(), runtime: Handle::current(), place: storage.uri_of(name) })
+        let labels = labels.into_iter().map(|(_, label)| label).collect();
+        Ok(Self { inner: Mutex::new(inner), weights: weights.len(), labels, runtime: Handle::current(), place: storage.uri_of(name) })
     }
 
     fn take(&self, piece: usize, part: Part) -> Result<()> {
@@ -126,6 +136,10 @@ impl Output {
                             weights.into_iter().map(|weight| (!weight.is_nan()).then_some(weight)).collect::<Float32Array>(),
                         ));
                     }
+                    for labels in part.labels {
+                        let labels = labels.into_iter().map(|label| label.map(|uid| format!("{uid:032x}")));
+                        columns.push(Arc::new(labels.collect::<StringArray>()));
+                    }
                     let batch = RecordBatch::try_new(Arc::clone(schema), columns).map_err(|e| fail(&e))?;
                     if let Some(table) = table {
                         self.runtime.block_on(table.write(&batch))?;
@@ -154,9 +168,13 @@ impl Output {
         Ok(Written { rows: inner.rows, copies: inner.copies })
     }
 
+    fn part(&self) -> Part {
+        Part { weights: vec![Vec::new(); self.weights], labels: vec![Vec::new(); self.labels.len()], ..Part::default() }
+    }
+
     /// What one thread gathers.
     pub(super) fn gather(&self) -> OutputFit<'_> {
-        let part = Part { weights: vec![Vec::new(); self.weights], ..Part::default() };
+        let part = self.part();
         OutputFit { output: self, part, sorts: matches!(self.inner.lock().writer, Writer::Npy(_)) }
     }
 }
@@ -176,6 +194,9 @@ impl Fit for OutputFit<'_> {
             for (at, weights) in self.part.weights.iter_mut().enumerate() {
                 weights.push(rows.weight(at, row));
             }
+            for (labels, label) in self.part.labels.iter_mut().zip(&self.output.labels) {
+                labels.push(label.of(rows.piece, rows.first + row));
+            }
         }
         Ok(())
     }
@@ -190,7 +211,7 @@ impl Fit for OutputFit<'_> {
             }
             part.uids.sort_unstable();
         }
-        let fresh = Part { weights: vec![Vec::new(); self.output.weights], ..Part::default() };
+        let fresh = self.output.part();
         self.output.take(piece, std::mem::replace(&mut self.part, fresh))
     }
 }

@@ -9,9 +9,11 @@ use datafusion::prelude::SessionContext;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use trommel_filters::balance::Draw;
+use trommel_shards::columns::NEAR_SIGNATURE;
 use trommel_shards::storage::Storage;
 use trommel_shards::subset::Subset;
 
+use super::DUP_GROUP;
 use super::diversity::Groups;
 use super::error::{Result, SelectError};
 use super::exclusions::Exclusions;
@@ -20,15 +22,21 @@ use super::grouped::Buckets;
 use super::inputs::Inputs;
 use super::output::{Output, SubsetFormat};
 use super::report::{Finding, Selected, funnel, warnings};
-use super::scan::{Scanner, Step};
-use super::spec::{Cap, ClusterRule, Clusters, Kind, Languages, M4, Repeat, Sample, SelectStage, Selection, Top};
+use super::scan::{Label, Scanner, Step};
+use super::spec::{
+    Cap, ClusterRule, Clusters, Decontaminate, Kind, Languages, M4, Near, Repeat, Retrieve, Sample, SelectStage, Selection, Top,
+};
 use super::steps::cap::{DropsStep, GroupFit, Grouping, cap, top_in_groups};
 use super::steps::clusters::{ClusterStep, VectorFit};
+use super::steps::decontaminate::{DecontaminateStep, Means};
+use super::steps::gathered::{GatherFit, VectorPayload};
 use super::steps::keep::KeepStep;
 use super::steps::language::{LanguageFit, LanguageStep, LidStep};
 use super::steps::m4::Balance;
 use super::steps::metaclip::{CountFit, Counted, Tables, count};
+use super::steps::near::{NearMeans, NearPlan, SignaturePayload};
 use super::steps::repeat::{RepeatStep, ScoreFit};
+use super::steps::retrieve::RetrieveStep;
 use super::steps::sample::{CountStep, DrawFit, FractionStep};
 use super::steps::top::{Share, TopFit, TopStep};
 use super::vectors::VectorsOfRows;
@@ -48,6 +56,8 @@ pub struct SelectOptions {
     pub format: SubsetFormat,
     /// Folder of the exclusion table; none without it.
     pub exclusions: Option<String>,
+    /// Folder of the tables of groups of near-duplicates; none without it.
+    pub groups: Option<String>,
     /// Count pass rates by group.
     pub diversity: bool,
     /// A group is named in a warning when it passes at less than the average rate over this.
@@ -71,9 +81,12 @@ struct Run<'a> {
     inputs: &'a Inputs,
     scanner: Scanner<'a>,
     spill: PathBuf,
+    /// Where tables of groups go.
+    groups: Option<(&'a Storage, &'a str)>,
     /// Steps that wait for the next scan.
     steps: Vec<(u8, Arc<dyn Step>)>,
     weights: Vec<String>,
+    labels: Vec<(String, Arc<dyn Label>)>,
     findings: Vec<Finding>,
     /// What the last MetaCLIP stage has counted.
     metaclip: Option<Counted>,
@@ -110,6 +123,10 @@ fn check_stage(stage: &SelectStage, context: &SessionContext, schema: &SchemaRef
     let column = |name: &str| match schema.field_with_name(name).is_ok() {
         true => Ok(()),
         false => compile(&format!("\"{name}\"")),
+    };
+    let there = |path: &str| match path.contains("://") || std::path::Path::new(path).exists() {
+        true => Ok(()),
+        false => fail(format!("`{path}` is not there")),
     };
     match &stage.kind {
         Kind::Where { conditions } => {
@@ -154,6 +171,18 @@ fn check_stage(stage: &SelectStage, context: &SessionContext, schema: &SchemaRef
             }
         }
         Kind::MetaclipDraw => Ok(()),
+        Kind::Near(near) => super::steps::near::check(&stage.name, near, context, schema),
+        Kind::Decontaminate(spec) => {
+            if !spec.pictures.is_empty() {
+                column(NEAR_SIGNATURE)?;
+            }
+            if !spec.captions.is_empty() {
+                column(&spec.text)?;
+            }
+            let files = spec.pictures.iter().chain(&spec.captions).chain(&spec.vectors);
+            files.map(String::as_str).try_for_each(there)
+        }
+        Kind::Retrieve(spec) => spec.queries.iter().map(String::as_str).try_for_each(there),
         Kind::Clusters(clusters) => match clusters.levels.iter().all(|&level| level > 0) && !clusters.levels.is_empty() {
             true => Ok(()),
             false => fail("it needs a number of clusters, at least 1".to_owned()),
@@ -177,6 +206,11 @@ pub async fn select(selection: &Selection, context: &SessionContext, inputs: &In
             options.storage.delete(&entry.name).await?;
         }
     }
+    if let Some(folder) = &options.groups {
+        for entry in options.storage.list(&format!("{folder}/")).await? {
+            options.storage.delete(&entry.name).await?;
+        }
+    }
     let exclusions = options.exclusions.as_ref().map(|folder| Exclusions::new(&options.storage, folder, names.clone(), inputs));
     let groups = options.diversity.then(|| Groups::of_inputs(inputs));
     let mut scanner = Scanner::new(inputs, spill.path(), options.threads, exclusions, groups, options.cancel.clone())?;
@@ -192,8 +226,10 @@ pub async fn select(selection: &Selection, context: &SessionContext, inputs: &In
         inputs,
         scanner,
         spill: spill_path,
+        groups: options.groups.as_deref().map(|folder| (&options.storage, folder)),
         steps: Vec::new(),
         weights: Vec::new(),
+        labels: Vec::new(),
         findings: Vec::new(),
         metaclip: None,
     };
@@ -203,7 +239,13 @@ pub async fn select(selection: &Selection, context: &SessionContext, inputs: &In
             run.stage(at as u8, stage)?;
         }
         let runtime = tokio::runtime::Handle::current();
-        let output = runtime.block_on(Output::create(&options.storage, &options.subset, options.format, &run.weights))?;
+        let output = runtime.block_on(Output::create(
+            &options.storage,
+            &options.subset,
+            options.format,
+            &run.weights,
+            std::mem::take(&mut run.labels),
+        ))?;
         let fits = run.scanner.scan(&run.steps, &[], || Ok(output.gather()))?;
         drop(fits);
         Ok((output, run.findings, run.scanner))
@@ -280,6 +322,9 @@ impl Run<'_> {
             Kind::M4(m4) => self.m4(at, name, m4)?,
             Kind::Languages(languages) => self.languages(at, name, languages)?,
             Kind::Clusters(spec) => self.clusters(at, name, spec)?,
+            Kind::Near(spec) => self.near(at, name, spec)?,
+            Kind::Decontaminate(spec) => self.decontaminate(at, name, spec)?,
+            Kind::Retrieve(spec) => self.retrieve(at, name, spec)?,
             Kind::MetaclipMatch(spec) => {
                 let tables = Arc::new(Tables::load(name, spec)?);
                 let fits = self.scan(&tables.columns(), || Ok(CountFit::new(&tables)))?;
@@ -410,6 +455,55 @@ impl Run<'_> {
         let weight = matches!(spec.rule, ClusterRule::Semdedup { .. }).then(|| self.weight("semdedup_similarity"));
         let (draw, seed, threads) = (self.draw(name), self.selection.seed, self.scanner.threads);
         let (step, report) = ClusterStep::of_fits(name, spec, fits, &spill, &draw, seed, threads, weight)?;
+        self.find(name, report);
+        self.push(at, step);
+        Ok(())
+    }
+
+    fn near(&mut self, at: u8, name: &str, spec: &Near) -> Result<()> {
+        let plan = NearPlan::new(name, spec, self.context, self.inputs)?;
+        let spill = self.spill.clone();
+        let fits = self.scan(&plan.columns(), || plan.fit(&spill))?;
+        let table = self.groups.map(|(storage, folder)| (storage, format!("{folder}/{name}.parquet")));
+        let means = NearMeans { seed: self.selection.seed, threads: self.scanner.threads, spill: &spill, table };
+        let (step, report) = plan.decide(fits, means)?;
+        self.find(name, report);
+        let step = Arc::new(step);
+        let before = self.labels.len();
+        let column = if before == 0 { DUP_GROUP.to_owned() } else { format!("{DUP_GROUP}_{}", before + 1) };
+        self.labels.push((column, Arc::clone(&step) as Arc<dyn Label>));
+        self.steps.push((at, step));
+        Ok(())
+    }
+
+    fn decontaminate(&mut self, at: u8, name: &str, spec: &Decontaminate) -> Result<()> {
+        let (mut step, mut report) = DecontaminateStep::load(name, spec)?;
+        let (spill, threads, seed) = (self.spill.clone(), self.scanner.threads, self.selection.seed);
+        let means = Means { spill: &spill, seed, threads };
+        if !spec.pictures.is_empty() {
+            let payload = SignaturePayload { stage: name.to_owned() };
+            let fits = self.scan(&[NEAR_SIGNATURE.to_owned()], || GatherFit::new(&payload, &[], &spill))?;
+            report["pictures"] = step.look_at_pictures(fits, &means)?;
+        }
+        if !spec.vectors.is_empty() {
+            let vectors = VectorsOfRows::open(name, &spec.key, self.inputs)?;
+            let dim = vectors.dim;
+            let payload = VectorPayload(vectors);
+            let fits = self.scan(&[], || GatherFit::new(&payload, &[], &spill))?;
+            report["vectors"] = step.look_at_vectors(fits, dim, spec, &means)?;
+        }
+        self.find(name, serde_json::json!({ "decontaminate": report }));
+        self.push(at, step.ready());
+        Ok(())
+    }
+
+    fn retrieve(&mut self, at: u8, name: &str, spec: &Retrieve) -> Result<()> {
+        let vectors = VectorsOfRows::open(name, &spec.key, self.inputs)?;
+        let (dim, spill) = (vectors.dim, self.spill.clone());
+        let payload = VectorPayload(vectors);
+        let fits = self.scan(&[], || GatherFit::new(&payload, &[], &spill))?;
+        let (draw, seed, threads) = (self.draw(name), self.selection.seed, self.scanner.threads);
+        let (step, report) = RetrieveStep::of_fits(name, spec, fits, dim, (&spill, &draw, seed, threads))?;
         self.find(name, report);
         self.push(at, step);
         Ok(())

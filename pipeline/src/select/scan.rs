@@ -46,6 +46,12 @@ pub(super) trait Fit: Send {
     }
 }
 
+/// A name that a stage gave to rows, as a column of the subset's table and of final shards.
+pub(super) trait Label: Send + Sync {
+    /// The name of a row, 128 bits; none for most.
+    fn of(&self, piece: usize, row: usize) -> Option<u128>;
+}
+
 /// A fit that wants nothing.
 impl Fit for () {
     const NAMES: bool = false;

@@ -13,7 +13,7 @@ use super::scan::Judging;
 pub(super) const BLOCK_ROWS: usize = 4096;
 
 /// The vectors of a file of metadata: an npz or npy of the same stem, a table in `vectors/`, or a column of the file itself.
-fn open_beside(stage: &str, uri: &str, key: &str) -> Result<VectorReader> {
+pub(crate) fn open_beside(stage: &str, uri: &str, key: &str) -> Result<VectorReader> {
     let stem = uri.strip_suffix(".parquet").unwrap_or(uri);
     let (folder, name) = stem.rsplit_once('/').map_or((".", stem), |(folder, name)| (folder, name));
     let mut tried = Vec::new();

@@ -7,10 +7,13 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
+use trommel_filters::hashes::BlockList;
+use trommel_shards::digest::HashKind;
 use trommel_shards::image::{Processor, RgbPicture};
 
 use super::{Fetch, FetchImages};
 use crate::crawl::fetch::{FetchOutcome, page_optout};
+use crate::hashes::{PictureHashes, orientations};
 use crate::op::rows::{column, strings};
 use crate::scorers::Scorer;
 
@@ -45,6 +48,9 @@ pub(super) struct Row {
     pub(super) exif: Option<String>,
     pub(super) hash: Option<String>,
     pub(super) image: Option<Vec<u8>>,
+    pub(super) hashes: PictureHashes,
+    /// The case id of a picture that must not be kept.
+    pub(super) blocked: Option<String>,
     /// The picture as each scoring model takes it; empty where it could not be scaled.
     pub(super) pixels: Vec<Vec<u8>>,
 }
@@ -52,7 +58,24 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn failed(status: Status, code: impl Into<String>, message: impl Into<String>) -> Self {
         let (code, message) = (Some(code.into()), Some(message.into()));
-        Self { status, code, message, sizes: [None; 4], exif: None, hash: None, image: None, pixels: Vec::new() }
+        Self {
+            status,
+            code,
+            message,
+            sizes: [None; 4],
+            exif: None,
+            hash: None,
+            image: None,
+            hashes: PictureHashes::default(),
+            blocked: None,
+            pixels: Vec::new(),
+        }
+    }
+
+    /// The row of a picture that must not be kept: nothing of it is left.
+    fn blocked(case: &str) -> Self {
+        let row = Self::failed(Status::FailedToDownload, "", "");
+        Self { code: None, message: None, blocked: Some(case.to_owned()), ..row }
     }
 
     pub(super) fn decoder_panicked() -> Self {
@@ -80,7 +103,7 @@ impl Row {
     /// Bytes that the row holds beyond its own size.
     pub(super) fn bytes(&self) -> usize {
         let pixels: usize = self.pixels.iter().map(Vec::len).sum();
-        pixels + self.image.as_ref().map_or(0, Vec::len) + self.exif.as_ref().map_or(0, String::len) + 128
+        pixels + self.hashes.bytes() + self.image.as_ref().map_or(0, Vec::len) + self.exif.as_ref().map_or(0, String::len) + 128
     }
 }
 
@@ -92,17 +115,18 @@ pub(super) struct ImageJob {
     boxes: Option<ListArray>,
     robots: Option<StringArray>,
     scorers: Vec<Arc<Scorer>>,
+    list: Option<Arc<BlockList>>,
 }
 
 impl ImageJob {
-    pub(super) fn new(op: &Arc<Fetch>, rows: &RecordBatch, scorers: Vec<Arc<Scorer>>) -> Result<Self> {
+    pub(super) fn new(op: &Arc<Fetch>, rows: &RecordBatch, scorers: Vec<Arc<Scorer>>, list: Option<Arc<BlockList>>) -> Result<Self> {
         let expected = op.images.verify_hash.as_deref().map(|name| strings(rows, name).cloned()).transpose()?;
         let boxes = op.images.boxes.as_deref().map(|name| boxes_of(rows, name)).transpose()?;
         let robots = match rows.column_by_name("robots") {
             Some(column) if op.images.page_optout => column.as_string_opt::<i32>().cloned(),
             _ => None,
         };
-        Ok(Self { images: op.images.clone(), disallowed: op.config.disallowed_directives.clone(), expected, boxes, robots, scorers })
+        Ok(Self { images: op.images.clone(), disallowed: op.config.disallowed_directives.clone(), expected, boxes, robots, scorers, list })
     }
 
     /// The row of a picture whose page has opted out: nothing is requested for it.
@@ -112,7 +136,18 @@ impl ImageJob {
         Some(Row::of_outcome(FetchOutcome::Refused(refusal), false))
     }
 
+    /// The case of a file that is in a list by its digest.
+    fn listed(&self, body: &[u8]) -> Option<&str> {
+        let list = self.list.as_ref()?;
+        let by = |kind: HashKind, has: bool| if has { list.digest(&kind.hex(body)) } else { None };
+        by(HashKind::Md5, list.has_md5()).or_else(|| by(HashKind::Sha256, list.has_sha256()))
+    }
+
     pub(super) fn process(&self, processor: &mut Processor, index: usize, body: &[u8]) -> Row {
+        // Before anything else: what must not be kept is not even looked at for other faults.
+        if let Some(case) = self.listed(body) {
+            return Row::blocked(case);
+        }
         let hash = self.images.compute_hash.map(|kind| kind.hex(body));
         if let Some(expected) = self.expected.as_ref().filter(|expected| expected.is_valid(index))
             && hash.as_deref().is_some_and(|hash| !hash.eq_ignore_ascii_case(expected.value(index).trim()))
@@ -121,15 +156,26 @@ impl ImageJob {
         }
         let boxes = self.boxes.as_ref().filter(|boxes| boxes.is_valid(index)).map(|boxes| corners(boxes, index)).unwrap_or_default();
         let mut pixels = Vec::new();
-        let processed = if self.scorers.is_empty() {
+        let mut hashes = PictureHashes::default();
+        let mut listed = None;
+        let by_sight = self.list.as_ref().filter(|list| list.has_pdq());
+        let processed = if self.scorers.is_empty() && self.images.hashes.is_empty() && by_sight.is_none() {
             processor.process(body, &boxes, &self.images.options)
         } else {
             let mut show = |picture: &RgbPicture| {
                 // What cannot be scaled has no score; it is a picture all the same.
+                if let Some(case) = by_sight.and_then(|list| list.pdq(&orientations(picture))) {
+                    listed = Some(case.to_owned());
+                    return;
+                }
+                hashes = PictureHashes::of(picture, &self.images.hashes);
                 pixels = self.scorers.iter().map(|scorer| scorer.scale(picture).unwrap_or_default()).collect();
             };
             processor.process_and_show(body, &boxes, &self.images.options, &mut show)
         };
+        if let Some(case) = listed {
+            return Row::blocked(&case);
+        }
         match processed {
             Ok(done) => Row {
                 status: Status::Success,
@@ -139,6 +185,8 @@ impl ImageJob {
                 exif: done.exif,
                 hash,
                 image: Some(done.bytes),
+                hashes,
+                blocked: None,
                 pixels,
             },
             Err(error) => Row { hash: None, ..Row::failed(Status::FailedToResize, error.code(), error.to_string()) },

@@ -8,8 +8,8 @@ mod columns;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, FixedSizeListArray, LargeBinaryArray};
-use arrow::datatypes::{DataType, Float16Type, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray};
+use arrow::datatypes::{Float16Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
@@ -21,7 +21,7 @@ use trommel_shards::columns::{EXCLUDED, IMAGE, ROW, is_system};
 
 use super::env::{Env, external};
 use super::read_shards::StoredVectors;
-use super::rows::{column, integers, strings};
+use super::rows::{column, encoded, integers, strings};
 use crate::decoders::DecoderPool;
 use crate::scorers::{Pair, ScoreModel, Scorer};
 use columns::Builders;
@@ -221,15 +221,4 @@ async fn pictures(
         });
     }
     Ok(decoding.collect().await)
-}
-
-fn encoded(column: &dyn Array) -> Result<LargeBinaryArray> {
-    match column.data_type() {
-        DataType::LargeBinary => Ok(column.as_binary::<i64>().clone()),
-        DataType::Binary => {
-            let images: &BinaryArray = column.as_binary::<i32>();
-            Ok(images.iter().collect())
-        }
-        other => Err(DataFusionError::Plan(format!("pictures are not of type {other}"))),
-    }
 }

@@ -5,12 +5,13 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, Int64Type}
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Map, Number, Value};
+use trommel_shards::columns::NEAR_SIGNATURE;
 
 /// The row as a JSON object, columns in order. Types without a JSON counterpart become their display text.
 pub(super) fn object(batch: &RecordBatch, row: usize) -> Value {
     let schema = batch.schema();
     let mut map = Map::with_capacity(batch.num_columns());
-    for (field, column) in schema.fields().iter().zip(batch.columns()) {
+    for (field, column) in schema.fields().iter().zip(batch.columns()).filter(|(field, _)| field.name() != NEAR_SIGNATURE) {
         map.insert(field.name().clone(), value(column, row));
     }
     Value::Object(map)

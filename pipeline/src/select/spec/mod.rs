@@ -1,7 +1,10 @@
 //! What a selection consists of, as data.
 
+mod near;
+
 use std::collections::BTreeMap;
 
+pub use near::{Decontaminate, Near, NearOf, Preference, Retrieve, RetrieveBy};
 use serde::{Deserialize, Serialize};
 
 /// Stages over metadata, in order.
@@ -81,6 +84,12 @@ pub enum Kind {
         /// Vectors of the target set, in one or more files.
         targets: Vec<String>,
     },
+    /// Finds near-duplicates, and keeps the best of each group.
+    Near(Near),
+    /// Takes out what resembles a reference set.
+    Decontaminate(Decontaminate),
+    /// Keeps what resembles queries.
+    Retrieve(Retrieve),
     /// Captions with more tokens than this, as fastText cuts them.
     Tokens {
         /// Text column.

@@ -1,0 +1,283 @@
+//! Near-duplicates by what pictures show: codes of pictures and of views that copies may be, joined, then verified on thumbnails.
+
+use std::path::Path;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use parking_lot::Mutex;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Value, json};
+use trommel_filters::hashes::{CODE_DISTANCE, Rgb, Signature, verify};
+use trommel_filters::near::components::DisjointSet;
+use trommel_filters::near::hamming::{Codes, Options, Report, group, pairs};
+use trommel_shards::columns::NEAR_SIGNATURE;
+use trommel_shards::image::{ImageOptions, Processor};
+use trommel_shards::samples::{IMAGE_ENDINGS, Samples};
+use trommel_shards::source::Input;
+
+use crate::select::error::{Result, SelectError};
+use crate::select::scan::Judging;
+use crate::select::steps::gathered::{Gathered, Payload};
+
+/// Bytes that the search may take for references, besides the codes.
+const MEMORY: u64 = 1 << 30;
+
+/// The column `near_signature`.
+pub(in crate::select) struct SignaturePayload {
+    pub(in crate::select) stage: String,
+}
+
+fn binary(column: &ArrayRef) -> std::result::Result<ArrayRef, String> {
+    match column.data_type() {
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            cast(column, &DataType::LargeBinary).map_err(|e| e.to_string())
+        }
+        other => Err(format!("`{NEAR_SIGNATURE}` is not binary but {other}")),
+    }
+}
+
+impl Payload for SignaturePayload {
+    fn columns(&self) -> Vec<String> {
+        vec![NEAR_SIGNATURE.to_owned()]
+    }
+
+    fn each(&self, rows: &Judging<'_>, living: &[usize], see: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<u64> {
+        let fail = |e: &dyn std::fmt::Display| SelectError::stage(&self.stage, e);
+        let column = rows.batch.column_by_name(NEAR_SIGNATURE).ok_or_else(|| fail(&format!("no column `{NEAR_SIGNATURE}`")))?;
+        let column = binary(column).map_err(|e| fail(&e))?;
+        let signatures = column.as_binary::<i64>();
+        let mut without = 0;
+        for &row in living {
+            if signatures.is_null(row) {
+                without += 1;
+                continue;
+            }
+            let bytes = signatures.value(row);
+            let signature = Signature::from_bytes(bytes).map_err(|e| fail(&format!("row {}: {e}", rows.first + row)))?;
+            // A flat picture is like no other.
+            match signature.is_flat() {
+                true => without += 1,
+                false => see(row, bytes)?,
+            }
+        }
+        Ok(without)
+    }
+}
+
+fn signature(rows: &Gathered, row: usize) -> Option<Signature> {
+    Signature::from_bytes(rows.payload(row)).ok()
+}
+
+/// How alike the pictures of two rows are, 0 to 1; `None` when they are not near-copies.
+pub(super) fn similarity(rows: &Gathered, a: usize, b: usize) -> Option<f32> {
+    verify(&signature(rows, a)?, &signature(rows, b)?)
+}
+
+/// Codes with the row and the role of each.
+#[derive(Default)]
+struct CodeList {
+    codes: Vec<[u64; 1]>,
+    rows: Vec<u32>,
+    roles: Vec<u8>,
+}
+
+impl CodeList {
+    fn push(&mut self, code: [u64; 1], row: u32, role: u8) {
+        self.codes.push(code);
+        self.rows.push(row);
+        self.roles.push(role);
+    }
+
+    fn codes(&self) -> std::result::Result<Codes<'_, 1>, trommel_filters::near::hamming::HammingError> {
+        Codes::of(&self.codes).with_rows(&self.rows)?.with_roles(&self.roles)
+    }
+}
+
+/// Joins the rows whose pictures are near-copies.
+pub(super) fn join(stage: &str, rows: &Gathered, recall: f64, means: (u64, usize, u64)) -> Result<(DisjointSet<u32>, Value)> {
+    let fail = |e: &dyn std::fmt::Display| SelectError::stage(stage, e);
+    let (seed, threads, memory_bytes) = means;
+    let groups = DisjointSet::<u32>::new(rows.len()).map_err(|e| fail(&e))?;
+    let mut list = CodeList::default();
+    for row in 0..rows.len() {
+        let Some(signature) = signature(rows, row) else { continue };
+        signature.full().iter().for_each(|code| list.push(code.words(), row as u32, 0));
+        signature.views().enumerate().for_each(|(view, code)| list.push(code.words(), row as u32, view as u8 + 1));
+    }
+    let options = Options { recall, threads, memory_bytes, seed, ..Options::new(CODE_DISTANCE) };
+    let codes = list.codes().map_err(|e| fail(&e))?;
+    let edge = |pair: &trommel_filters::near::hamming::Pair| similarity(rows, pair.a.row as usize, pair.b.row as usize).is_some();
+    let report = group(&codes, &options, &groups, edge).map_err(|e| fail(&e))?;
+    Ok((groups, json!({ "codes": searched(&report) })))
+}
+
+/// How a search went, for the report; nothing that differs from run to run.
+fn searched(report: &Report) -> Value {
+    json!({ "plan": report.plan, "codes": report.codes, "identical": report.identical, "crowds": report.crowds, "capped_pairs": report.capped_pairs })
+}
+
+/// Pictures that must not be in the data.
+pub(in crate::select) struct References {
+    names: Vec<String>,
+    signatures: Vec<Signature>,
+    /// Pictures that did not decode, and those with too little in them.
+    broken: u64,
+    flat: u64,
+}
+
+impl References {
+    /// Reads image files, tars, tables with `near_signature`, and folders of them.
+    pub(in crate::select) fn load(stage: &str, paths: &[String]) -> Result<Self> {
+        let fail = |path: &str, e: &dyn std::fmt::Display| SelectError::stage(stage, format!("`{path}`: {e}"));
+        let mut found = Self { names: Vec::new(), signatures: Vec::new(), broken: 0, flat: 0 };
+        let mut processor = Processor::new().map_err(|e| SelectError::stage(stage, e))?;
+        for path in paths {
+            for file in files_of(path).map_err(|e| fail(path, &e))? {
+                let ending = file.rsplit_once('.').map_or_else(String::new, |(_, ending)| ending.to_ascii_lowercase());
+                match ending.as_str() {
+                    "parquet" => found.table(&file).map_err(|e| fail(&file, &e))?,
+                    "tar" => {
+                        let input = Input::open(&file).map_err(|e| fail(&file, &e))?;
+                        for sample in Samples::new(std::io::BufReader::with_capacity(1 << 20, input.into_read())) {
+                            let mut sample = sample.map_err(|e| fail(&file, &e))?;
+                            if let Some((_, bytes)) = sample.take_image() {
+                                let name = format!("{file}#{}", sample.key);
+                                found.picture(&mut processor, name, &bytes);
+                            }
+                        }
+                    }
+                    ending if IMAGE_ENDINGS.contains(&ending) || ["gif", "bmp", "tif", "tiff"].contains(&ending) => {
+                        let bytes = std::fs::read(&file).map_err(|e| fail(&file, &e))?;
+                        found.picture(&mut processor, file, &bytes);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        match found.names.is_empty() {
+            true => Err(SelectError::stage(stage, format!("no picture is in {}", paths.join(", ")))),
+            false => Ok(found),
+        }
+    }
+
+    fn picture(&mut self, processor: &mut Processor, name: String, bytes: &[u8]) {
+        let made = processor
+            .decode_rgb(bytes, &ImageOptions::default())
+            .ok()
+            .and_then(|picture| Signature::new(Rgb::new(&picture.data, picture.width as usize, picture.height as usize).ok()?));
+        match made {
+            Some(signature) => self.add(name, signature),
+            None => self.broken += 1,
+        }
+    }
+
+    fn add(&mut self, name: String, signature: Signature) {
+        self.flat += u64::from(signature.is_flat());
+        self.names.push(name);
+        self.signatures.push(signature);
+    }
+
+    fn table(&mut self, file: &str) -> std::result::Result<(), String> {
+        let text = |e: &dyn std::fmt::Display| e.to_string();
+        let builder = ParquetRecordBatchReaderBuilder::try_new(Input::open(file).map_err(|e| text(&e))?).map_err(|e| text(&e))?;
+        if builder.schema().field_with_name(NEAR_SIGNATURE).is_err() {
+            return Err(format!("it has no column `{NEAR_SIGNATURE}`: `trommel hash` makes it"));
+        }
+        let mask = ProjectionMask::columns(builder.parquet_schema(), [NEAR_SIGNATURE]);
+        let mut row = 0_u64;
+        for batch in builder.with_projection(mask).build().map_err(|e| text(&e))? {
+            let column = binary(batch.map_err(|e| text(&e))?.column(0))?;
+            for bytes in column.as_binary::<i64>().iter() {
+                match bytes {
+                    Some(bytes) => self.add(format!("{file}#{row}"), Signature::from_bytes(bytes).map_err(|e| format!("row {row}: {e}"))?),
+                    None => self.broken += 1,
+                }
+                row += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was read.
+    pub(in crate::select) fn report(&self) -> Value {
+        json!({ "pictures": self.names.len(), "not_decoded": self.broken, "flat": self.flat })
+    }
+
+    /// What a reference is called.
+    pub(in crate::select) fn name(&self, reference: u32) -> String {
+        self.names.get(reference as usize).cloned().unwrap_or_default()
+    }
+
+    /// The rows that are near-copies of references: row, the reference that is most alike, and how much. Every row is compared with every reference
+    /// whose codes are near, never with other rows.
+    pub(in crate::select) fn leaks(
+        &self,
+        stage: &str,
+        rows: &Gathered,
+        seed: u64,
+        threads: usize,
+    ) -> Result<(Vec<(u32, u32, f32)>, Value)> {
+        let fail = |e: &dyn std::fmt::Display| SelectError::stage(stage, e);
+        let first = rows.len() as u32;
+        // Full codes meet each other and views. With the rows' codes as views of one search they meet only the references' full codes, and
+        // with the references' views as the full codes of another, the references' views.
+        let (mut one, mut two) = (CodeList::default(), CodeList::default());
+        for (at, reference) in self.signatures.iter().enumerate() {
+            reference.full().iter().for_each(|code| one.push(code.words(), first + at as u32, 0));
+            reference.views().for_each(|code| two.push(code.words(), first + at as u32, 0));
+        }
+        for row in 0..rows.len() {
+            let Some(signature) = signature(rows, row) else { continue };
+            for code in signature.full() {
+                one.push(code.words(), row as u32, 1);
+                two.push(code.words(), row as u32, 1);
+            }
+            signature.views().for_each(|code| one.push(code.words(), row as u32, 2));
+        }
+        let best: Mutex<std::collections::BTreeMap<u32, (u32, f32)>> = Mutex::default();
+        let see = |pair: &trommel_filters::near::hamming::Pair| {
+            let (row, reference) = (pair.a.row, pair.b.row.wrapping_sub(first));
+            if row >= first || reference as usize >= self.signatures.len() {
+                return false;
+            }
+            let Some(similarity) = signature(rows, row as usize).and_then(|row| verify(&row, &self.signatures[reference as usize])) else {
+                return false;
+            };
+            let mut best = best.lock();
+            let known = best.entry(row).or_insert((reference, similarity));
+            if similarity > known.1 || (similarity == known.1 && reference < known.0) {
+                *known = (reference, similarity);
+            }
+            true
+        };
+        let options = Options { threads, seed, memory_bytes: MEMORY, ..Options::new(CODE_DISTANCE) };
+        let mut went = Vec::new();
+        for list in [&one, &two] {
+            let report = pairs(&list.codes().map_err(|e| fail(&e))?, &options, see).map_err(|e| fail(&e))?;
+            went.push(searched(&report));
+        }
+        let found = best.into_inner().into_iter().map(|(row, (reference, similarity))| (row, reference, similarity)).collect();
+        Ok((found, Value::from(went)))
+    }
+}
+
+/// A file, or the files of a folder and of those in it, in order.
+fn files_of(path: &str) -> std::io::Result<Vec<String>> {
+    if path.contains("://") || !Path::new(path).is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let (mut folders, mut files) = (vec![Path::new(path).to_path_buf()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => folders.push(entry.path()),
+                false => files.push(entry.path().display().to_string()),
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}

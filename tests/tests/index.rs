@@ -1,0 +1,134 @@
+//! The index: built over a dataset's vectors, asked by row, text, picture and vector.
+
+use std::path::Path;
+
+use trommel_tests::{Scene, Trommel, tables};
+
+const STAGES: &str = r#"
+[[stage]]
+use         = "fetch"
+image_size  = 96
+number_sample_per_shard = 60
+
+[[stage]]
+use     = "score"
+model   = "miniweb-clip"
+vectors = "parquet"
+"#;
+
+fn lines(text: &str) -> Vec<serde_json::Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect()
+}
+
+struct Indexed {
+    scene: Scene,
+    index: String,
+}
+
+impl Indexed {
+    fn new() -> Self {
+        let scene = Scene::new(60, STAGES);
+        let index = scene.path("index").display().to_string();
+        let meta = scene.output.display().to_string();
+        let report = Trommel::new(["index", &meta, "-o", &index, "--key", "miniweb_clip_img"]).report(0);
+        assert_eq!(report["factory"], "Flat", "{report}");
+        assert_eq!(report["metric"], "cosine", "{report}");
+        Self { scene, index }
+    }
+
+    fn search(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
+        lines(&Trommel::new(["search", &self.index, "--json"].iter().chain(arguments)).ends_with(0).out)
+    }
+}
+
+/// A row with a vector.
+fn some_row(folder: &Path) -> (String, Vec<f32>) {
+    let table = &tables(folder)[0];
+    let vectors = tables(&folder.join("vectors"))[0].vectors("miniweb_clip_img");
+    let row = vectors.iter().position(Option::is_some).unwrap();
+    (table.text("uid")[row].clone(), vectors[row].clone().unwrap())
+}
+
+#[test]
+fn a_dataset_is_indexed_and_asked() {
+    let indexed = Indexed::new();
+    let (uid, vector) = some_row(&indexed.scene.output);
+    // By row: the row itself is the nearest, and what follows is what a walk over all vectors finds.
+    let found = indexed.search(&["--uid", &uid, "-k", "5"]);
+    assert_eq!(found.len(), 5);
+    assert_eq!(found[0]["uid"], uid.as_str());
+    let mut all: Vec<(f32, String)> = Vec::new();
+    for (table, vectors) in tables(&indexed.scene.output).iter().zip(tables(&indexed.scene.output.join("vectors"))) {
+        for (uid, other) in table.text("uid").into_iter().zip(vectors.vectors("miniweb_clip_img")) {
+            all.extend(other.map(|other| (other.iter().zip(&vector).map(|(a, b)| a * b).sum(), uid)));
+        }
+    }
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let similarity = |line: &serde_json::Value| line["similarity"].as_f64().unwrap() as f32;
+    for (line, (expected, _)) in found.iter().zip(&all) {
+        assert!((similarity(line) - expected).abs() < 1e-3, "{line} instead of {expected}");
+    }
+    // By text: what it says is what is found.
+    let found = indexed.search(&["--text", "a red heart", "--model", "miniweb-clip", "-k", "3"]);
+    assert_eq!(found.len(), 3);
+    assert!(found.iter().all(|line| line["url"].as_str().is_some_and(|url| url.starts_with("http"))), "{found:?}");
+    // Among rows of a predicate only, also where those are few.
+    let found = indexed.search(&["--uid", &uid, "--where", &format!("uid != '{uid}' and width >= 64"), "-k", "4"]);
+    assert!(found.len() == 4 && found.iter().all(|line| line["uid"] != uid.as_str()), "{found:?}");
+    let found = indexed.search(&["--uid", &uid, "--at-least", "0.9999"]);
+    assert!(found.iter().any(|line| line["uid"] == uid.as_str()) && found.iter().all(|line| similarity(line) >= 0.9999));
+    // As a page.
+    let page = indexed.scene.path("found.html");
+    Trommel::new(["search", &indexed.index, "--uid", &uid]).arg("--html").arg(&page).ends_with(0);
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.contains("data:image/jpeg;base64,") && html.contains(&uid));
+    // Once more: what is there stays.
+    let meta = indexed.scene.output.display().to_string();
+    let file = Path::new(&indexed.index).join("index.faiss");
+    let before = std::fs::metadata(&file).unwrap().modified().unwrap();
+    Trommel::new(["index", &meta, "-o", &indexed.index, "--key", "miniweb_clip_img"]).ends_with(0);
+    assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), before);
+}
+
+#[test]
+fn an_index_knows_what_it_is_of() {
+    let indexed = Indexed::new();
+    let (uid, _) = some_row(&indexed.scene.output);
+    let index = indexed.index.as_str();
+    Trommel::new(["search", index]).ends_with(2).says(&["nothing is asked"]);
+    Trommel::new(["search", index, "--uid", "00000000000000000000000000000000"]).ends_with(2).says(&["no row", "uid"]);
+    Trommel::new(["search", index, "--text", "a heart"]).ends_with(2).says(&["--model"]);
+    Trommel::new(["search", index, "--uid", &uid, "--where", "widht > 3"]).ends_with(2).says(&["widht"]);
+    // Metadata of another dataset.
+    let one = indexed.scene.output.join("00000.parquet").display().to_string();
+    Trommel::new(["search", index, "--uid", &uid, "--meta", &one]).ends_with(2).says(&["rows"]);
+    // Other vectors than there are.
+    let meta = indexed.scene.output.display().to_string();
+    let other = indexed.scene.path("other").display().to_string();
+    Trommel::new(["index", &meta, "-o", &other, "--key", "nothing"]).ends_with(2).says(&["no vectors `nothing`"]);
+    Trommel::new(["index", &meta, "-o", &other, "--key", "miniweb_clip_img", "--factory", "NoSuchIndex"]).ends_with(2);
+}
+
+#[test]
+fn indexes_of_one_training_are_merged() {
+    let indexed = Indexed::new();
+    let part = |name: &str| indexed.scene.output.join(name).display().to_string();
+    let (a, b, both) = (indexed.scene.path("a"), indexed.scene.path("b"), indexed.scene.path("both"));
+    let build = |meta: &str, output: &Path, like: Option<&Path>| {
+        let mut command = Trommel::new(["index", meta, "--key", "miniweb_clip_img", "-o"]).arg(output);
+        command = match like {
+            Some(like) => command.arg("--like").arg(like),
+            None => command.arg("--factory").arg("IVF4,Flat"),
+        };
+        command.ends_with(0);
+    };
+    build(&part("00000.parquet"), &a, None);
+    build(&part("00001.parquet"), &b, Some(&a));
+    Trommel::new(["index", "--merge"]).arg(&a).arg(&b).arg("-o").arg(&both).ends_with(0);
+    let (uid, _) = some_row(&indexed.scene.output);
+    let found = lines(&Trommel::new(["search", "--json", "--uid", &uid, "--probes", "4", "-k", "3"]).arg(&both).ends_with(0).out);
+    assert_eq!((found.len(), found[0]["uid"].as_str()), (3, Some(uid.as_str())));
+    // Mapped from the disk it answers the same.
+    let mapped = lines(&Trommel::new(["search", "--json", "--mapped", "--uid", &uid, "--probes", "4", "-k", "3"]).arg(&both).ends_with(0).out);
+    assert_eq!(found, mapped);
+}
