@@ -1,5 +1,7 @@
 //! Comparing one code with a run of codes: the inner loop of every plan.
 
+use std::ops::Range;
+
 /// Which instructions the CPU has; found once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Isa {
@@ -17,7 +19,11 @@ impl Isa {
     pub(super) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vpopcntdq") && is_x86_feature_detected!("popcnt") {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vpopcntdq")
+                && is_x86_feature_detected!("popcnt")
+                && is_x86_feature_detected!("bmi1")
+            {
                 return Self::Avx512;
             }
             if is_x86_feature_detected!("popcnt") {
@@ -43,88 +49,114 @@ impl Isa {
         all
     }
 
-    /// Appends to `hits` the places `i` in `from..to` where `query` and `columns[..][i]` differ in at most `limit` bits.
-    ///
-    /// The columns have the same length, at least `to`.
-    #[inline]
+    /// Appends to `hits` the places `(q, i)` where the codes `queries[..][q]` and `columns[..][i]` differ in at most `limit` bits, for `q` in
+    /// `of` and `i` from `from` (from `q + 1` where that is more and `after` is set) to `to`.
     pub(super) fn scan<const S: usize>(
         self,
-        query: &[u64; S],
+        queries: [&[u64]; S],
+        of: Range<usize>,
         columns: [&[u64]; S],
-        from: usize,
-        to: usize,
+        with: &With,
         limit: u32,
-        hits: &mut Vec<u32>,
+        hits: &mut Hits,
     ) {
-        let columns = columns.map(|column| &column[..to]);
+        // Checked once, so that the loops need not.
+        let queries = queries.map(|column| &column[..of.end]);
+        let columns = columns.map(|column| &column[..with.to]);
         match self {
             // SAFETY: `detect` found the features.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { avx512(query, columns, from, to, limit, hits) },
+            Self::Avx512 => unsafe { avx512(queries, of, columns, with, limit, hits) },
             // SAFETY: `detect` found the feature.
             #[cfg(target_arch = "x86_64")]
-            Self::Popcnt => unsafe { popcnt(query, columns, from, to, limit, hits) },
-            Self::Portable => plain(query, columns, from, to, limit, hits),
+            Self::Popcnt => unsafe { popcnt(queries, of, columns, with, limit, hits) },
+            Self::Portable => plain(queries, of, columns, with, limit, hits),
         }
     }
 }
 
+/// Pairs of places.
+pub(super) type Hits = Vec<(u32, u32)>;
+
+/// With which codes a query is compared.
+#[derive(Debug, Clone)]
+pub(super) struct With {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// Only with those after itself.
+    pub(super) after: bool,
+}
+
+impl With {
+    #[inline(always)]
+    fn start(&self, query: usize) -> usize {
+        if self.after && query >= self.from { query + 1 } else { self.from }
+    }
+}
+
 #[inline(always)]
-fn plain<const S: usize>(query: &[u64; S], columns: [&[u64]; S], from: usize, to: usize, limit: u32, hits: &mut Vec<u32>) {
-    for i in from..to {
-        let mut distance = 0;
-        for (column, word) in columns.iter().zip(query) {
-            distance += (column[i] ^ word).count_ones();
-        }
-        if distance <= limit {
-            hits.push(i as u32);
+fn plain<const S: usize>(queries: [&[u64]; S], of: Range<usize>, columns: [&[u64]; S], with: &With, limit: u32, hits: &mut Hits) {
+    for q in of {
+        for i in with.start(q)..with.to {
+            let mut distance = 0;
+            for s in 0..S {
+                distance += (columns[s][i] ^ queries[s][q]).count_ones();
+            }
+            if distance <= limit {
+                hits.push((q as u32, i as u32));
+            }
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "popcnt")]
-fn popcnt<const S: usize>(query: &[u64; S], columns: [&[u64]; S], from: usize, to: usize, limit: u32, hits: &mut Vec<u32>) {
-    plain(query, columns, from, to, limit, hits);
+fn popcnt<const S: usize>(queries: [&[u64]; S], of: Range<usize>, columns: [&[u64]; S], with: &With, limit: u32, hits: &mut Hits) {
+    plain(queries, of, columns, with, limit, hits);
 }
 
-/// The columns must be at least `to` long.
+/// Plain loops only: a closure given to a function without these features would not be inlined into it, and its vectors would go through memory.
+///
+/// The columns must be at least `with.to` long.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vpopcntdq,popcnt")]
-fn avx512<const S: usize>(query: &[u64; S], columns: [&[u64]; S], from: usize, to: usize, limit: u32, hits: &mut Vec<u32>) {
+#[target_feature(enable = "avx512f,avx512vpopcntdq,popcnt,bmi1")]
+fn avx512<const S: usize>(queries: [&[u64]; S], of: Range<usize>, columns: [&[u64]; S], with: &With, limit: u32, hits: &mut Hits) {
     use std::arch::x86_64::{
-        __m512i, _mm512_add_epi64, _mm512_cmple_epu64_mask, _mm512_loadu_si512, _mm512_maskz_loadu_epi64, _mm512_popcnt_epi64,
-        _mm512_set1_epi64, _mm512_setzero_si512, _mm512_xor_si512,
+        _mm512_add_epi64, _mm512_cmple_epu64_mask, _mm512_loadu_si512, _mm512_maskz_loadu_epi64, _mm512_popcnt_epi64, _mm512_set1_epi64,
+        _mm512_setzero_si512, _mm512_xor_si512,
     };
     let limit = _mm512_set1_epi64(i64::from(limit));
-    let queries: [__m512i; S] = query.map(|word| _mm512_set1_epi64(word as i64));
-    let mut i = from;
-    while i + 8 <= to {
-        let mut distance = _mm512_setzero_si512();
-        for (column, word) in columns.iter().zip(&queries) {
-            // SAFETY: i + 8 <= to <= the column's length.
-            let codes = unsafe { _mm512_loadu_si512(column.as_ptr().add(i).cast()) };
-            distance = _mm512_add_epi64(distance, _mm512_popcnt_epi64(_mm512_xor_si512(codes, *word)));
+    for q in of {
+        let mut query = [_mm512_setzero_si512(); S];
+        for s in 0..S {
+            query[s] = _mm512_set1_epi64(queries[s][q] as i64);
         }
-        let mut near = _mm512_cmple_epu64_mask(distance, limit);
-        while near != 0 {
-            hits.push(i as u32 + near.trailing_zeros());
-            near &= near - 1;
-        }
-        i += 8;
-    }
-    if i < to {
-        let tail = (1_u8 << (to - i)) - 1;
-        let mut distance = _mm512_setzero_si512();
-        for (column, word) in columns.iter().zip(&queries) {
-            // SAFETY: the mask keeps the load within to <= the column's length.
-            let codes = unsafe { _mm512_maskz_loadu_epi64(tail, column.as_ptr().add(i).cast()) };
-            distance = _mm512_add_epi64(distance, _mm512_popcnt_epi64(_mm512_xor_si512(codes, *word)));
-        }
-        let mut near = _mm512_cmple_epu64_mask(distance, limit) & tail;
-        while near != 0 {
-            hits.push(i as u32 + near.trailing_zeros());
-            near &= near - 1;
+        let mut i = with.start(q);
+        while i < with.to {
+            let left = with.to - i;
+            let mut distance = _mm512_setzero_si512();
+            let lanes = if left >= 8 {
+                for s in 0..S {
+                    // SAFETY: i + 8 <= with.to <= the column's length.
+                    let codes = unsafe { _mm512_loadu_si512(columns[s].as_ptr().add(i).cast()) };
+                    distance = _mm512_add_epi64(distance, _mm512_popcnt_epi64(_mm512_xor_si512(codes, query[s])));
+                }
+                u8::MAX
+            } else {
+                let lanes = (1_u8 << left) - 1;
+                for s in 0..S {
+                    // SAFETY: the mask keeps the load below with.to <= the column's length.
+                    let codes = unsafe { _mm512_maskz_loadu_epi64(lanes, columns[s].as_ptr().add(i).cast()) };
+                    distance = _mm512_add_epi64(distance, _mm512_popcnt_epi64(_mm512_xor_si512(codes, query[s])));
+                }
+                lanes
+            };
+            let mut near = _mm512_cmple_epu64_mask(distance, limit) & lanes;
+            while near != 0 {
+                hits.push((q as u32, i as u32 + near.trailing_zeros()));
+                near &= near - 1;
+            }
+            i += 8;
         }
     }
 }
@@ -142,16 +174,25 @@ mod tests {
     #[test]
     fn every_instruction_set_finds_the_same_codes() {
         let column = |seed: u64, n: u64| (0..n).map(|i| mix(seed, i) & mix(seed + 1, i)).collect::<Vec<u64>>();
+        let queries = (column(5, 6), column(7, 6));
         for n in [0, 1, 7, 8, 9, 31, 100] {
             let (a, b) = (column(1, n), column(3, n));
-            let query = [mix(9, 9) & mix(8, 8), mix(7, 7) & mix(6, 6)];
-            for from in [0, 1, 5].into_iter().filter(|from| *from <= n as usize) {
-                let expected: Vec<u32> =
-                    (from as u32..n as u32).filter(|i| distance(&[a[*i as usize], b[*i as usize]], &query) <= 47).collect();
+            for (from, after) in
+                [(0, false), (1, false), (5, false), (0, true), (3, true)].into_iter().filter(|(from, _)| *from <= n as usize)
+            {
+                let mut expected = Vec::new();
+                for q in 1..6_usize {
+                    let first = if after { from.max(q + 1) } else { from };
+                    expected.extend(
+                        (first..n as usize)
+                            .filter(|i| distance(&[a[*i], b[*i]], &[queries.0[q], queries.1[q]]) <= 47)
+                            .map(|i| (q as u32, i as u32)),
+                    );
+                }
                 for isa in Isa::all() {
                     let mut hits = Vec::new();
-                    isa.scan(&query, [&a, &b], from, n as usize, 47, &mut hits);
-                    assert_eq!(hits, expected, "{isa:?}, {n} codes from {from}");
+                    isa.scan([&queries.0, &queries.1], 1..6, [&a, &b], &With { from, to: n as usize, after }, 47, &mut hits);
+                    assert_eq!(hits, expected, "{isa:?}, {n} codes from {from}, after {after}");
                 }
             }
         }

@@ -50,14 +50,19 @@ impl<const W: usize> Key<W> {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "bmi2")]
     fn of_all_bmi2(&self, codes: &[[u64; W]], keys: &mut Vec<u32>) {
-        let widths = self.masks.map(u64::count_ones);
-        keys.extend(codes.iter().map(|code| {
+        let mut widths = [0; W];
+        for w in 0..W {
+            widths[w] = self.masks[w].count_ones();
+        }
+        // A plain loop: a closure would not be inlined into code without the feature.
+        keys.reserve(codes.len());
+        for code in codes {
             let mut key = 0_u64;
             for w in 0..W {
                 key = (key << widths[w]) | std::arch::x86_64::_pext_u64(code[w], self.masks[w]);
             }
-            key as u32
-        }));
+            keys.push(key as u32);
+        }
     }
 }
 

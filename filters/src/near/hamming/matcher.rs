@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::kernel::{Isa, distance};
+use super::kernel::{Hits, Isa, With, distance};
 use super::key::Key;
 use super::plan::PlanReport;
 use super::{Codes, End, Options, Pair, Report};
@@ -25,7 +25,7 @@ pub(super) struct Matcher<'a, const W: usize> {
 /// What a thread reuses from bucket to bucket.
 #[derive(Debug)]
 pub(super) struct Scratch<const S: usize> {
-    hits: Vec<u32>,
+    hits: Hits,
     columns: [Vec<u64>; S],
     items: Vec<u32>,
 }
@@ -46,10 +46,6 @@ pub(super) struct Run<'r, const S: usize> {
 impl<'r, const S: usize> Run<'r, S> {
     pub(super) fn of(columns: &'r [Vec<u64>; S], items: &'r [u32]) -> Self {
         Self { columns: columns.each_ref().map(Vec::as_slice), items }
-    }
-
-    fn query(&self, at: usize) -> [u64; S] {
-        self.columns.map(|column| column[at])
     }
 }
 
@@ -159,31 +155,25 @@ impl<'a, const W: usize> Matcher<'a, W> {
         }
     }
 
-    /// Compares the code at `at` with those at `with`; says how many passed the first words.
-    fn probe<const S: usize>(
-        &self,
-        query: (&Run<'_, S>, usize),
-        against: &Run<'_, S>,
-        with: Range<usize>,
-        earlier: &[Key<W>],
-        hits: &mut Vec<u32>,
-    ) -> usize {
-        let (run, at) = query;
+    /// Compares the codes at `of` with others of the run; says how many passed the first words.
+    fn probe<const S: usize>(&self, run: &Run<'_, S>, of: Range<usize>, with: &With, earlier: &[Key<W>], hits: &mut Hits) -> usize {
         hits.clear();
-        self.isa.scan(&run.query(at), against.columns, with.start, with.end, self.options.distance, hits);
-        for hit in hits.iter() {
-            self.consider(run.items[at], against.items[*hit as usize], earlier);
+        self.isa.scan(run.columns, of, run.columns, with, self.options.distance, hits);
+        for (a, b) in hits.iter() {
+            self.consider(run.items[*a as usize], run.items[*b as usize], earlier);
         }
         hits.len()
     }
 
     /// All pairs within a bucket.
     pub(super) fn within<const S: usize>(&self, run: &Run<'_, S>, bucket: Bucket, earlier: &[Key<W>], scratch: &mut Scratch<S>) {
+        let with = With { from: bucket.start, to: bucket.end, after: true };
         let mut hits = 0;
-        for at in bucket.fulls() {
-            hits += self.probe((run, at), run, at + 1..bucket.end, earlier, &mut scratch.hits);
+        for of in chunks(bucket.fulls()) {
+            let next = of.end;
+            hits += self.probe(run, of, &with, earlier, &mut scratch.hits);
             if self.groups.is_some() && is_dense(hits, bucket.len()) {
-                self.dense(run, &[at + 1..bucket.end], scratch);
+                self.dense(run, &[next..bucket.end], scratch);
                 return;
             }
         }
@@ -192,13 +182,16 @@ impl<'a, const W: usize> Matcher<'a, W> {
     /// All pairs between two buckets of an exact plan.
     pub(super) fn between<const S: usize>(&self, run: &Run<'_, S>, a: Bucket, b: Bucket, earlier: &[Key<W>], scratch: &mut Scratch<S>) {
         let mut hits = 0;
-        for at in a.start..a.end {
-            let with = if at < a.views { b.start..b.end } else { b.fulls() };
-            hits += self.probe((run, at), run, with, earlier, &mut scratch.hits);
-            if self.groups.is_some() && is_dense(hits, a.len() + b.len()) {
-                // More pairs than asked for, which an exact plan may do: it finds all of them somewhere.
-                self.dense(run, &[at + 1..a.end, b.start..b.end], scratch);
-                return;
+        for (part, to) in [(a.fulls(), b.end), (a.views..a.end, b.views)] {
+            let with = With { from: b.start, to, after: false };
+            for of in chunks(part) {
+                let next = of.end;
+                hits += self.probe(run, of, &with, earlier, &mut scratch.hits);
+                if self.groups.is_some() && is_dense(hits, a.len() + b.len()) {
+                    // More pairs than asked for, which an exact plan may do: it finds all of them somewhere.
+                    self.dense(run, &[next..a.end, b.start..b.end], scratch);
+                    return;
+                }
             }
         }
     }
@@ -224,20 +217,26 @@ impl<'a, const W: usize> Matcher<'a, W> {
             }
         }
         let run = Run::of(columns, items);
-        for at in 0..others {
-            self.probe((&run, at), &run, at + 1..run.items.len(), &[], hits);
+        for of in chunks(0..others) {
+            self.probe(&run, of, &With { from: 0, to: run.items.len(), after: true }, &[], hits);
         }
     }
 
     /// The codes at `0..others` of the run with all that follow them, on all threads.
     pub(super) fn first_with_all<const S: usize>(&self, run: &Run<'_, S>, others: usize, earlier: &[Key<W>]) {
-        const CHUNK: usize = 64;
+        let with = With { from: 0, to: run.items.len(), after: true };
         super::table::each(others.div_ceil(CHUNK), self.threads(), Vec::new, |hits, chunk| {
-            for at in chunk * CHUNK..((chunk + 1) * CHUNK).min(others) {
-                self.probe((run, at), run, at + 1..run.items.len(), earlier, hits);
-            }
+            self.probe(run, chunk * CHUNK..((chunk + 1) * CHUNK).min(others), &with, earlier, hits);
         });
     }
+}
+
+/// Codes that are compared before their hits are looked at.
+const CHUNK: usize = 32;
+
+fn chunks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range.step_by(CHUNK).map(move |start| start..(start + CHUNK).min(end))
 }
 
 /// The value that more than half of the values have, if there is one; else any (Boyer and Moore 1981).
