@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::key::Key;
 use super::matcher::Matcher;
-use super::table::{Entry, Parts, each, partition};
+use super::table::{Entry, Input, Parts, each, partition};
 use crate::near::random::mix;
 
 /// Rounds in which one code is shown to all that are not joined with it yet.
@@ -52,10 +52,8 @@ pub(super) fn collapse<const W: usize>(matcher: &Matcher<'_, W>) -> Active {
     // Runs with views wait until all fulls are joined: what is a repetition depends on the groups, which must not depend on the threads.
     let with_views: Mutex<Vec<Vec<u32>>> = Mutex::new(Vec::new());
     partition::<0, _, _>(
-        items,
+        Input { items, threads: matcher.threads(), capacity },
         parts,
-        matcher.threads(),
-        capacity,
         &mut Vec::new(),
         |range, keys| {
             keys.clear();

@@ -95,6 +95,7 @@ impl With {
 }
 
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "the place is part of the result, and it is the place in several columns")]
 fn plain<const S: usize>(queries: [&[u64]; S], of: Range<usize>, columns: [&[u64]; S], with: &With, limit: u32, hits: &mut Hits) {
     for q in of {
         for i in with.start(q)..with.to {

@@ -50,10 +50,7 @@ impl<const W: usize> Key<W> {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "bmi2")]
     fn of_all_bmi2(&self, codes: &[[u64; W]], keys: &mut Vec<u32>) {
-        let mut widths = [0; W];
-        for w in 0..W {
-            widths[w] = self.masks[w].count_ones();
-        }
+        let widths = self.masks.map(u64::count_ones);
         // A plain loop: a closure would not be inlined into code without the feature.
         keys.reserve(codes.len());
         for code in codes {

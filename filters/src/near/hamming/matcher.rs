@@ -173,7 +173,7 @@ impl<'a, const W: usize> Matcher<'a, W> {
             let next = of.end;
             hits += self.probe(run, of, &with, earlier, &mut scratch.hits);
             if self.groups.is_some() && is_dense(hits, bucket.len()) {
-                self.dense(run, &[next..bucket.end], scratch);
+                self.dense(run, std::slice::from_ref(&(next..bucket.end)), scratch);
                 return;
             }
         }

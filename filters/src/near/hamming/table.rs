@@ -51,6 +51,15 @@ impl Parts {
     }
 }
 
+/// What is partitioned, and with what means.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Input {
+    pub(super) items: usize,
+    pub(super) threads: usize,
+    /// Entries that may be held.
+    pub(super) capacity: usize,
+}
+
 /// A run of `items` for each thread, whole blocks each.
 fn shares(items: usize, threads: usize) -> Vec<Range<usize>> {
     let share = items.div_ceil(threads).next_multiple_of(BLOCK);
@@ -65,13 +74,11 @@ unsafe impl<E: Send> Sync for Places<E> {}
 /// Brings the entries together by part and hands ranges of parts to `work`: `work(parts, starts, entries)` where part `parts.start + i` is
 /// `entries[starts[i]..starts[i + 1]]`.
 ///
-/// `keys` gives the keys of a run of items ([`LEFT_OUT`] for those that take no part), `entry` makes an entry. At most `capacity`
+/// `keys` gives the keys of a run of items ([`LEFT_OUT`] for those that take no part), `entry` makes an entry. At most `input.capacity`
 /// entries are held, unless one part alone is larger. The order within a part is that of the input.
 pub(super) fn partition<const S: usize, K, M>(
-    items: usize,
+    input: Input,
     parts: Parts,
-    threads: usize,
-    capacity: usize,
     buffer: &mut Vec<Entry<S>>,
     keys: K,
     entry: M,
@@ -80,6 +87,7 @@ pub(super) fn partition<const S: usize, K, M>(
     K: Fn(Range<usize>, &mut Vec<u32>) + Sync,
     M: Fn(usize, u32) -> Entry<S> + Sync,
 {
+    let Input { items, threads, capacity } = input;
     let shares = shares(items, threads);
     // Counts, by thread and part.
     let mut counts: Vec<Vec<u32>> = std::thread::scope(|scope| {

@@ -6,7 +6,7 @@ use super::identical::{self, Active, active_keys};
 use super::key::Key;
 use super::matcher::{Bucket, Matcher, Run, Scratch};
 use super::plan::{Plan, widest};
-use super::table::{Entry, Parts, Sorted, each, partition};
+use super::table::{Entry, Input, Parts, Sorted, each, partition};
 use super::{HammingError, Options, crowd};
 
 /// A bucket of more codes than this (or a pair of buckets of as many comparisons) is a crowd.
@@ -42,10 +42,8 @@ pub(super) fn search<const W: usize, const S: usize>(matcher: &Matcher<'_, W>, p
         let capacity = if key.radius == 0 { (budget / size_of::<Entry<S>>() as u64) as usize } else { usize::MAX };
         let is_view = |item: u32| matcher.codes.is_view(item);
         partition::<S, _, _>(
-            count,
+            Input { items: count, threads: matcher.threads(), capacity },
             parts,
-            matcher.threads(),
-            capacity,
             &mut buffer,
             |range, keys| active_keys(key, matcher.codes.codes, active, range, keys),
             |item, key| Entry { words: matcher.words(item as u32), item: item as u32, key },

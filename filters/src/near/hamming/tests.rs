@@ -33,7 +33,10 @@ fn corpus<const W: usize>(n: u64, distance: u64, seed: u64) -> Vec<[u64; W]> {
     codes
 }
 
-fn brute<const W: usize>(codes: &Codes<'_, W>, limit: u32) -> BTreeSet<(u32, u32, u32, u32, u32)> {
+/// Rows, items and distance of every pair.
+type Shown = BTreeSet<(u32, u32, u32, u32, u32)>;
+
+fn brute<const W: usize>(codes: &Codes<'_, W>, limit: u32) -> Shown {
     let n = codes.codes.len() as u32;
     let mut pairs = BTreeSet::new();
     for a in 0..n {
@@ -48,7 +51,7 @@ fn brute<const W: usize>(codes: &Codes<'_, W>, limit: u32) -> BTreeSet<(u32, u32
     pairs
 }
 
-fn listed<const W: usize>(codes: &Codes<'_, W>, options: &Options) -> (BTreeSet<(u32, u32, u32, u32, u32)>, Report) {
+fn listed<const W: usize>(codes: &Codes<'_, W>, options: &Options) -> (Shown, Report) {
     let seen = Mutex::new(BTreeSet::new());
     let report = pairs(codes, options, |pair| {
         assert!(pair.a.row < pair.b.row);
@@ -65,7 +68,7 @@ fn labels<const W: usize>(codes: &Codes<'_, W>, rows: usize, options: &Options, 
     (groups.labels(), report)
 }
 
-fn labels_of_pairs(rows: usize, pairs: &BTreeSet<(u32, u32, u32, u32, u32)>) -> Vec<u32> {
+fn labels_of_pairs(rows: usize, pairs: &Shown) -> Vec<u32> {
     let groups = DisjointSet::new(rows).unwrap();
     pairs.iter().for_each(|pair| _ = groups.union(pair.0, pair.1));
     groups.labels()
