@@ -29,7 +29,8 @@ pub fn merge_indexes<P: AsRef<Path>>(inputs: &[P], folder: &Path, options: &Inde
     let mut merged = IndexDescription::read(first)?;
     let mut index = Raw::make(&merged.factory, merged.dim, merged.metric)?;
     let lists = index.can_take(&merged.factory);
-    if !lists && !(merged.factory == "Flat" || merged.factory.starts_with("HNSW")) || merged.factory.contains("IDMap") {
+    let whole = merged.factory == "Flat" || merged.factory.starts_with("HNSW") && !merged.factory.contains(',');
+    if !lists && !whole {
         let message = format!("the kind `{}` has no lists that can be merged, and its vectors are not all there", merged.factory);
         return Err(IndexError::Merge { path: first.to_path_buf(), message });
     }
