@@ -40,8 +40,16 @@ enum Task {
 }
 
 fn options() -> Options {
-    let mut options =
-        Options { folder: std::env::temp_dir(), rows: 200_000, dim: 128, lists: 0, probes: 16, threads: 2, recall: false, kinds: None };
+    let mut options = Options {
+        folder: std::env::temp_dir(),
+        rows: 200_000,
+        dim: 128,
+        lists: 0,
+        probes: 16,
+        threads: 2,
+        task: Task::SelfDedup,
+        kinds: "HNSW32;IVF1024,Flat;OPQ32_64,IVF1024,PQ32x8".into(),
+    };
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().unwrap().parse().unwrap();
