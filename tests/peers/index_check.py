@@ -17,7 +17,7 @@ import faiss
 import numpy as np
 
 FOLDER, PROGRAM = sys.argv[1], sys.argv[2]
-KINDS = ["Flat", "HNSW32", "IVF256,Flat", "IVF256_HNSW32,Flat", "OPQ16_64,IVF256,PQ16x8", "SQ8"]
+KINDS = ["Flat", "HNSW32", "IVF256,Flat", "IVF256_HNSW32,Flat", "PCAR32,IVF256,SQ8", "SQ8"]
 
 
 def program(*arguments):
