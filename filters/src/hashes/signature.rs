@@ -8,11 +8,18 @@
 //! 3. keep the pairs that [`verify`] finds alike.
 //!
 //! Full codes are those of the whole picture and of its upper, lower, left and right three fifths: an overlay on one
-//! side leaves a code of the other side as it was. View codes foresee what a copy may be: the mirror image, and nine
-//! crops that keep nine tenths of both sides.
+//! side leaves a code of the other side as it was. View codes foresee what a copy may be: the mirror image, nine
+//! crops that keep nine tenths of both sides, and four that keep nineteen twentieths.
+//!
+//! Of generated pictures that are not flat (4 000, made by `tests/peers/near_pictures.py`) all copies of each of these
+//! kinds are found: scaled to 50 to 150 %, squashed, JPEG of quality 30 to 95, 5 or 10 % of both sides cut off at the
+//! middle or elsewhere, mirrored, watermarked, captioned on an opaque band, recoloured; a crop of 20 % is found in half
+//! of the cases at the middle and in a quarter elsewhere. Not foreseen: turned pictures, and crops of mirror images.
 
 mod bytes;
 mod codes;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use bytes::SignatureError;
@@ -24,13 +31,13 @@ use super::plane::Plane;
 
 /// Bits by which codes of near-copies may differ. It is small so that a join of many million codes stays possible;
 /// the number of codes makes up for it.
-pub const CODE_DISTANCE: u32 = 8;
+pub const CODE_DISTANCE: u32 = 10;
 /// Full codes of a picture.
 pub const FULL_CODES: usize = 5;
 /// View codes of a picture.
 pub const VIEW_CODES: usize = 1 + CROPS;
 /// Crops among them.
-const CROPS: usize = 9;
+const CROPS: usize = 13;
 /// Side of the thumbnail.
 const SIDE: usize = SAMPLES / 2;
 

@@ -118,6 +118,7 @@ impl World {
         let storage = Storage::open(&output.display().to_string()).unwrap();
         let inputs = Inputs::find(&[self.folder.path().join(meta).display().to_string()]).await?;
         let options = SelectOptions {
+            groups: None,
             storage: storage.clone(),
             subset: "subset.npy".into(),
             format: SubsetFormat::Npy,

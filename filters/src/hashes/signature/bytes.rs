@@ -29,11 +29,12 @@ pub enum SignatureError {
 }
 
 impl Signature {
-    /// Bytes of a stored signature: 1140.
+    /// Bytes of a stored signature: 1172.
     pub const BYTES: usize = HEAD + CODES + SIDE * SIDE;
 
     /// The signature as bytes of a fixed number, for a column of binary values: the version (1), the quality, two zeros;
-    /// the full codes (whole, upper, lower, left, right) and the nine crops, row by row, each as a little-endian 64-bit
+    /// the full codes (whole, upper, lower, left, right) and the crops (nine of nine tenths, four of
+    /// nineteen twentieths, row by row), each as a little-endian 64-bit
     /// number; the thumbnail. The code of the mirror image follows from that of the whole.
     pub fn to_bytes(&self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];

@@ -14,13 +14,18 @@ use super::{CROPS, FULL_CODES};
 /// Frequencies along an axis: the sum of both is at most 10.
 const LOW: usize = 11;
 
-/// A span of an axis in twentieths of it.
+/// A span of an axis in fortieths of it.
 type Span = (usize, usize);
-const WHOLE: Span = (0, 20);
+const WHOLE: Span = (0, 40);
 /// Three fifths from either end.
-const ENDS: [Span; 2] = [(0, 12), (8, 20)];
+const ENDS: [Span; 2] = [(0, 24), (16, 40)];
 /// Nine tenths: from the start, the middle, to the end.
-const INNER: [Span; 3] = [(0, 18), (1, 19), (2, 20)];
+const INNER: [Span; 3] = [(0, 36), (2, 38), (4, 40)];
+/// Nineteen twentieths: from the start, the middle, to the end.
+const WIDE: [Span; 3] = [(0, 38), (1, 39), (2, 40)];
+/// The crops of nineteen twentieths: (rows, columns), those at the middle of a side. With the corners and the centre
+/// too there would be little more to find.
+const AT_SIDES: [(usize, usize); 4] = [(0, 1), (1, 0), (1, 2), (2, 1)];
 
 /// Weights of the samples for each frequency over a span; what of a sample lies outside does not count.
 type Basis = [[f32; SAMPLES]; LOW];
@@ -29,6 +34,7 @@ struct Tables {
     whole: Basis,
     ends: [Basis; 2],
     inner: [Basis; 3],
+    wide: [Basis; 3],
     /// (along the columns, along the rows) of each bit, the first bit first.
     frequencies: [(usize, usize); 64],
     /// The bits of frequencies that are odd along the rows.
@@ -43,13 +49,14 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
         whole: basis(WHOLE),
         ends: ENDS.map(basis),
         inner: INNER.map(basis),
+        wide: WIDE.map(basis),
         odd: Hash64::from_bits(frequencies.iter().map(|(_, j)| j % 2 == 1)).0,
         frequencies,
     }
 });
 
 fn basis((start, end): Span) -> Basis {
-    let (start, end) = (start as f64 / 20.0, end as f64 / 20.0);
+    let (start, end) = (start as f64 / 40.0, end as f64 / 40.0);
     std::array::from_fn(|k| {
         std::array::from_fn(|x| {
             let first = (x as f64 / SAMPLES as f64).clamp(start, end);
@@ -81,17 +88,18 @@ fn code(half: &Half, basis: &Basis) -> Hash64 {
     Hash64::from_bits(TABLES.frequencies.iter().map(|pair| dot(pair) > 0.0))
 }
 
-/// The codes of the whole, of its four ends, and of its crops, row by row.
+/// The codes of the whole, of its four ends, and of its crops, the smaller first, row by row.
 pub(super) fn of(rows: &Rows) -> ([Hash64; FULL_CODES], [Hash64; CROPS]) {
-    let Tables { whole, ends, inner, .. } = &*TABLES;
+    let Tables { whole, ends, inner, wide, .. } = &*TABLES;
     let upright = along_columns(rows, whole);
     let [upper, lower] = [0, 1].map(|end| code(&along_columns(rows, &ends[end]), whole));
     let [left, right] = [0, 1].map(|end| code(&upright, &ends[end]));
     let mut crops = [Hash64::default(); CROPS];
-    for (crops, basis) in crops.chunks_exact_mut(inner.len()).zip(inner) {
-        let half = along_columns(rows, basis);
-        crops.iter_mut().zip(inner).for_each(|(crop, basis)| *crop = code(&half, basis));
-    }
+    let halves = inner.each_ref().map(|basis| along_columns(rows, basis));
+    let small = halves.iter().flat_map(|half| inner.iter().map(move |basis| code(half, basis)));
+    let halves = wide.each_ref().map(|basis| along_columns(rows, basis));
+    let large = AT_SIDES.iter().map(|(row, column)| code(&halves[*row], &wide[*column]));
+    crops.iter_mut().zip(small.chain(large)).for_each(|(crop, code)| *crop = code);
     ([code(&upright, whole), upper, lower, left, right], crops)
 }
 
