@@ -92,6 +92,11 @@ fn every_baseline_of_datacomp_selects_the_uids_of_its_rules() {
 }
 
 #[test]
+fn hashes_near_copies_and_indexes_are_those_of_their_own_programs() {
+    check::<&str>("near_check.py", []);
+}
+
+#[test]
 fn the_demos_card_is_valid_for_mlcroissant() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let made =
