@@ -6,6 +6,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
+use super::kernel::distance;
 use super::key::Key;
 use super::matcher::{Bucket, Matcher, Run, Scratch, majority};
 use super::plan::{Plan, meets};
@@ -19,12 +20,16 @@ const PIVOTS: usize = 8;
 const ALL_PAIRS: u64 = 1 << 36;
 /// In a sampled plan, so many for each code of the crowd.
 const PAIRS_EACH: u64 = 4096;
+/// What a comparison costs, in comparisons, if the codes are within the distance: the whole codes are fetched, and the closure is asked.
+const HIT_COST: f64 = 200.0;
+/// Where more of a crowd than this is within the distance of its centre, further bits do not part it.
+const DENSE: f64 = 0.1;
 /// Levels of further bits.
 const DEPTH: u64 = 2;
 /// Codes of a bucket after the split, on average.
 const SPLIT_TO: usize = 256;
 /// Where nothing parts the codes: each is compared with so many that follow it in code order.
-const WINDOW: usize = 512;
+const WINDOW: usize = 128;
 
 /// Joins what there is to join in a crowd that met in table `table` of the plan.
 pub(super) fn join<const W: usize, const S: usize>(
@@ -34,8 +39,12 @@ pub(super) fn join<const W: usize, const S: usize>(
     mut items: Vec<u32>,
     depth: u64,
 ) {
+    if matcher.one_group(&items) {
+        return;
+    }
     matcher.crowds.fetch_add(1, Ordering::Relaxed);
     let earlier = &plan.tables[..table];
+    let (centre, density) = centre(matcher, &items);
     let mut others = items.len();
     if matcher.groups.is_some() {
         pivots(matcher, &items);
@@ -50,17 +59,29 @@ pub(super) fn join<const W: usize, const S: usize>(
         items.extend(inside);
     }
     let n = items.len() as u64;
-    let comparisons = others as u64 * n;
+    let cost = others as f64 * n as f64 * (1.0 + HIT_COST * density);
     let limit = if plan.report.exact || matcher.groups.is_none() { ALL_PAIRS } else { (PAIRS_EACH * n).min(ALL_PAIRS) };
-    if comparisons <= limit {
+    if cost <= limit as f64 {
         let columns = columns::<W, S>(matcher, &items);
         let run = Run::of(&columns, &items);
         matcher.first_with_all(&run, others, earlier);
-    } else if depth < DEPTH && matcher.groups.is_some() {
+    } else if depth < DEPTH && density < DENSE && matcher.groups.is_some() {
         split::<W, S>(matcher, plan, table, &items, depth);
-    } else {
+    } else if matcher.groups.is_none() || matcher.centres.lock().is_ok_and(|mut centres| centres.insert(centre)) {
         window(matcher, items, earlier);
+    } else {
+        // The same crowd met in an earlier table, or a part of it did.
+        matcher.cap(n * (n - 1) / 2);
     }
+}
+
+/// The smallest full code of a crowd, and which share of the crowd is within the distance of it.
+fn centre<const W: usize>(matcher: &Matcher<'_, W>, items: &[u32]) -> (u32, f64) {
+    let fulls = items.iter().filter(|item| !matcher.codes.is_view(**item));
+    let Some(centre) = fulls.min_by_key(|item| matcher.codes.rank(**item)).copied() else { return (u32::MAX, 0.0) };
+    let code = |item: u32| &matcher.codes.codes[item as usize];
+    let near = items.iter().filter(|item| distance(code(centre), code(**item)) <= matcher.options.distance).count();
+    (centre, near as f64 / items.len() as f64)
 }
 
 fn columns<const W: usize, const S: usize>(matcher: &Matcher<'_, W>, items: &[u32]) -> [Vec<u64>; S] {
@@ -79,10 +100,6 @@ fn pivots<const W: usize>(matcher: &Matcher<'_, W>, items: &[u32]) {
     for _ in 0..PIVOTS {
         let fulls = rest.iter().filter(|item| !matcher.codes.is_view(**item));
         let Some(pivot) = fulls.min_by_key(|item| matcher.codes.rank(**item)).copied() else { return };
-        let root = matcher.root(pivot);
-        if rest.iter().all(|item| matcher.root(*item) == root) {
-            return;
-        }
         for item in items.iter().filter(|item| **item != pivot) {
             matcher.consider(pivot, *item, &[]);
         }
@@ -113,8 +130,7 @@ fn split<const W: usize, const S: usize>(matcher: &Matcher<'_, W>, plan: &Plan<W
                 }
                 return;
             }
-            let root = matcher.root(items[0]);
-            if items.iter().all(|item| matcher.root(*item) == root) {
+            if matcher.one_group(&items) {
                 return;
             }
             items.sort_unstable_by_key(|item| (matcher.codes.is_view(*item), *item));
@@ -148,6 +164,6 @@ fn window<const W: usize>(matcher: &Matcher<'_, W>, mut items: Vec<u32>, earlier
             }
         },
     );
-    let (n, window) = (n as u64, WINDOW as u64);
-    matcher.cap(n * (n - 1) / 2 - (n * window - window * (window + 1) / 2));
+    let (n, window) = (n as u64, (WINDOW as u64).min(n as u64));
+    matcher.cap((n * (n - 1) / 2).saturating_sub(n * window - window * (window + 1) / 2));
 }

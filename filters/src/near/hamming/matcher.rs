@@ -1,6 +1,8 @@
 //! What happens to a candidate pair, and the joins of buckets.
 
+use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::kernel::{Hits, Isa, With, distance};
@@ -20,6 +22,8 @@ pub(super) struct Matcher<'a, const W: usize> {
     accepted: AtomicU64,
     pub(super) crowds: AtomicU64,
     pub(super) capped_pairs: AtomicU64,
+    /// Centres of crowds whose neighbours were compared.
+    pub(super) centres: Mutex<HashSet<u32>>,
 }
 
 /// What a thread reuses from bucket to bucket.
@@ -80,7 +84,18 @@ impl<'a, const W: usize> Matcher<'a, W> {
         edge: &'a (dyn Fn(&Pair) -> bool + Sync),
     ) -> Self {
         let zero = || AtomicU64::new(0);
-        Self { codes, options, groups, edge, isa: Isa::detect(), asked: zero(), accepted: zero(), crowds: zero(), capped_pairs: zero() }
+        Self {
+            codes,
+            options,
+            groups,
+            edge,
+            isa: Isa::detect(),
+            asked: zero(),
+            accepted: zero(),
+            crowds: zero(),
+            capped_pairs: zero(),
+            centres: Mutex::default(),
+        }
     }
 
     pub(super) fn report(&self, plan: PlanReport, codes: usize, identical: u64) -> Report {
@@ -108,6 +123,13 @@ impl<'a, const W: usize> Matcher<'a, W> {
     pub(super) fn root(&self, item: u32) -> u32 {
         let row = self.codes.row(item);
         self.groups.map_or(row, |groups| groups.find(row))
+    }
+
+    /// Whether the rows of all items are one group now, so that nothing is left to ask about them; only for grouping.
+    pub(super) fn one_group(&self, items: &[u32]) -> bool {
+        let Some((first, rest)) = items.split_first() else { return true };
+        let root = self.root(*first);
+        self.groups.is_some() && rest.iter().all(|item| self.root(*item) == root)
     }
 
     pub(super) fn words<const S: usize>(&self, item: u32) -> [u64; S] {
@@ -167,6 +189,9 @@ impl<'a, const W: usize> Matcher<'a, W> {
 
     /// All pairs within a bucket.
     pub(super) fn within<const S: usize>(&self, run: &Run<'_, S>, bucket: Bucket, earlier: &[Key<W>], scratch: &mut Scratch<S>) {
+        if bucket.len() >= MANY && self.one_group(&run.items[bucket.start..bucket.end]) {
+            return;
+        }
         let with = With { from: bucket.start, to: bucket.end, after: true };
         let mut hits = 0;
         for of in chunks(bucket.fulls()) {
@@ -181,6 +206,11 @@ impl<'a, const W: usize> Matcher<'a, W> {
 
     /// All pairs between two buckets of an exact plan.
     pub(super) fn between<const S: usize>(&self, run: &Run<'_, S>, a: Bucket, b: Bucket, earlier: &[Key<W>], scratch: &mut Scratch<S>) {
+        let (items_a, items_b) = (&run.items[a.start..a.end], &run.items[b.start..b.end]);
+        if a.len() + b.len() >= MANY && self.one_group(items_a) && self.one_group(items_b) && self.root(items_a[0]) == self.root(items_b[0])
+        {
+            return;
+        }
         let mut hits = 0;
         for (part, to) in [(a.fulls(), b.end), (a.views..a.end, b.views)] {
             let with = With { from: b.start, to, after: false };
@@ -230,6 +260,9 @@ impl<'a, const W: usize> Matcher<'a, W> {
         });
     }
 }
+
+/// In joins of so many codes it is first asked whether they are one group; where they are not, the first two mostly tell.
+const MANY: usize = 256;
 
 /// Codes that are compared before their hits are looked at.
 const CHUNK: usize = 32;

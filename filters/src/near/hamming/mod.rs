@@ -228,7 +228,7 @@ pub struct Report {
     pub accepted: u64,
     /// Buckets that were too crowded to be compared pair by pair.
     pub crowds: u64,
-    /// Pairs in crowds that were not compared; 0 unless the closure refuses many pairs of nearly identical codes.
+    /// Pairs in crowds that were not compared, at most (a crowd that several tables meet counts in each); 0 unless the closure refuses many pairs of nearly identical codes.
     pub capped_pairs: u64,
 }
 

@@ -90,7 +90,7 @@ fn within<const W: usize, const S: usize>(
     scratch: &mut Scratch<S>,
 ) {
     if bucket.len() > CROWD {
-        crowds.put(run.items[bucket.start..bucket.end].to_vec());
+        crowds.put(matcher, &[&run.items[bucket.start..bucket.end]]);
     } else {
         matcher.within(run, bucket, earlier, scratch);
     }
@@ -102,7 +102,11 @@ fn within<const W: usize, const S: usize>(
 struct Crowds(Mutex<Vec<Vec<u32>>>);
 
 impl Crowds {
-    fn put(&self, items: Vec<u32>) {
+    fn put<const W: usize>(&self, matcher: &Matcher<'_, W>, buckets: &[&[u32]]) {
+        let items = buckets.concat();
+        if matcher.one_group(&items) {
+            return;
+        }
         if let Ok(mut crowds) = self.0.lock() {
             crowds.push(items);
         }
@@ -110,6 +114,7 @@ impl Crowds {
 
     fn settle<const W: usize, const S: usize>(self, matcher: &Matcher<'_, W>, plan: &Plan<W>, table: usize) {
         let mut crowds = self.0.into_inner().unwrap_or_default();
+        crowds.retain(|items| !matcher.one_group(items));
         // By their contents: the smallest code of each.
         crowds.sort_by_cached_key(|items| (items.iter().map(|item| matcher.codes.rank(*item)).min(), items.len()));
         for items in crowds {
@@ -191,7 +196,7 @@ impl<const S: usize> Whole<S> {
                         continue;
                     }
                     if a.len() * b.len() > CROWD * CROWD {
-                        crowds.put([&self.items[a.start..a.end], &self.items[b.start..b.end]].concat());
+                        crowds.put(matcher, &[&self.items[a.start..a.end], &self.items[b.start..b.end]]);
                     } else {
                         matcher.between(&run, a, b, earlier, scratch);
                     }
