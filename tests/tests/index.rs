@@ -129,6 +129,7 @@ fn indexes_of_one_training_are_merged() {
     let found = lines(&Trommel::new(["search", "--json", "--uid", &uid, "--probes", "4", "-k", "3"]).arg(&both).ends_with(0).out);
     assert_eq!((found.len(), found[0]["uid"].as_str()), (3, Some(uid.as_str())));
     // Mapped from the disk it answers the same.
-    let mapped = lines(&Trommel::new(["search", "--json", "--mapped", "--uid", &uid, "--probes", "4", "-k", "3"]).arg(&both).ends_with(0).out);
+    let mapped =
+        lines(&Trommel::new(["search", "--json", "--mapped", "--uid", &uid, "--probes", "4", "-k", "3"]).arg(&both).ends_with(0).out);
     assert_eq!(found, mapped);
 }

@@ -44,7 +44,11 @@ fn qualities(table: &Table) -> Vec<i32> {
 
 /// The tables in a folder and in those below it.
 fn below(folder: &Path) -> Vec<Table> {
-    all_files(folder).values().filter(|path| path.extension().is_some_and(|ending| ending == "parquet")).map(|path| Table::read(path)).collect()
+    all_files(folder)
+        .values()
+        .filter(|path| path.extension().is_some_and(|ending| ending == "parquet"))
+        .map(|path| Table::read(path))
+        .collect()
 }
 
 fn column(folder: &Path, name: &str) -> Vec<String> {
@@ -62,7 +66,8 @@ fn near_copies_of_a_crawl_are_grouped_and_the_largest_stays() {
     let all: BTreeSet<String> = column(&raw, "uid").into_iter().collect();
     let kept: BTreeSet<String> = column(&scene.output, "uid").into_iter().collect();
     let excluded = below(&scene.output.join("excluded"));
-    let near_rows = || excluded.iter().flat_map(|table| std::iter::zip(table.text("stage"), std::iter::zip(table.text("uid"), table.text("value"))));
+    let near_rows =
+        || excluded.iter().flat_map(|table| std::iter::zip(table.text("stage"), std::iter::zip(table.text("uid"), table.text("value"))));
     let lost: BTreeMap<String, String> = near_rows().filter(|(stage, _)| stage.ends_with(".near")).map(|(_, pair)| pair).collect();
     assert_eq!(lost.len() as u64, near["duplicates"].as_u64().unwrap());
     for (uid, winner) in &lost {
@@ -104,15 +109,18 @@ fn planted_copies_are_found() {
         .filter(|(quality, _)| *quality <= 49)
         .map(|(_, uid)| uid)
         .collect();
-    let groups: BTreeMap<String, String> =
-        tables(&output.join("selection/groups")).iter().flat_map(|table| std::iter::zip(table.text("uid"), table.text("dup_group"))).collect();
+    let groups: BTreeMap<String, String> = tables(&output.join("selection/groups"))
+        .iter()
+        .flat_map(|table| std::iter::zip(table.text("uid"), table.text("dup_group")))
+        .collect();
     let (mut planted, mut found) = (0, 0);
     // A scene that is painted in another shape is another composition, not a copy.
     let mut shown: BTreeMap<String, String> = BTreeMap::new();
     for candidate in web.web().truth() {
         let (Some(scene), Some(look), Some(url)) = (&candidate.expected.scene, &candidate.expected.look, &candidate.url) else { continue };
         let Some(uid) = rows.get(url) else { continue };
-        let earlier = shown.entry(format!("{scene:?} {:.1}", f64::from(look.width) / f64::from(look.height))).or_insert_with(|| uid.clone());
+        let earlier =
+            shown.entry(format!("{scene:?} {:.1}", f64::from(look.width) / f64::from(look.height))).or_insert_with(|| uid.clone());
         let (a, b) = (uid, &*earlier);
         if !matches!(candidate.expected.repeat, Repeat::SamePicture | Repeat::SameBytes) || a == b {
             continue;
@@ -130,19 +138,22 @@ fn planted_copies_are_found() {
 #[test]
 fn blocked_pictures_leave_a_count_and_a_case_and_nothing_else() {
     // Without the dedupe, whose exclusions name the rows that stay.
-    let fetch = FETCH.split_once("[[stage]]\nuse         = \"fetch\"").map(|(_, rest)| format!("[[stage]]\nuse = \"fetch\"{rest}")).unwrap();
+    let fetch =
+        FETCH.split_once("[[stage]]\nuse         = \"fetch\"").map(|(_, rest)| format!("[[stage]]\nuse = \"fetch\"{rest}")).unwrap();
     let plain = Scene::new(60, &format!("{fetch}{HASH}"));
     let table = &tables(&plain.output)[0];
     let (uids, urls, digests, hashes) = (table.text("uid"), table.text("url"), table.text("sha256"), table.text("pdq"));
-    let good: Vec<usize> = (0..table.rows())
-        .filter(|&row| table.text("status")[row] == "success" && qualities(table)[row] > 60)
-        .collect();
+    let good: Vec<usize> = (0..table.rows()).filter(|&row| table.text("status")[row] == "success" && qualities(table)[row] > 60).collect();
     let (by_digest, by_sight) = (good[0], *good.iter().find(|&&row| digests[row] != digests[good[0]]).unwrap());
     let list = plain.path("list.txt");
     std::fs::write(&list, format!("sha256:{} case-a\npdq:{}, case-b\n", digests[by_digest], hashes[by_sight])).unwrap();
     let stages = std::fs::read_to_string(&plain.recipe).unwrap();
     let blocked = plain.path("blocked.toml");
-    std::fs::write(&blocked, stages.replace("image_size  = 160", &format!("image_size = 160\nblock_list = [{:?}]", list.display().to_string()))).unwrap();
+    std::fs::write(
+        &blocked,
+        stages.replace("image_size  = 160", &format!("image_size = 160\nblock_list = [{:?}]", list.display().to_string())),
+    )
+    .unwrap();
     let output = plain.path("without");
     let report = Trommel::run(&blocked).arg("--output").arg(&output).report(0);
     assert_eq!(report["balances"], true, "{report}");
@@ -212,10 +223,8 @@ fn references_are_taken_out_by_picture_caption_and_vector() {
     let table = &tables(&scene.output)[0];
     let (uids, texts) = (table.text("uid"), table.text("text"));
     let keys = table.text("key");
-    let good: Vec<usize> = (0..table.rows())
-        .filter(|&row| qualities(table)[row] > 70 && texts[row].split(' ').count() > 4)
-        .take(3)
-        .collect();
+    let good: Vec<usize> =
+        (0..table.rows()).filter(|&row| qualities(table)[row] > 70 && texts[row].split(' ').count() > 4).take(3).collect();
     let folder = scene.path("evaluation");
     std::fs::create_dir(&folder).unwrap();
     for &row in &good[..2] {
@@ -274,6 +283,10 @@ fn what_does_not_fit_is_refused_with_its_place() {
     std::fs::write(&list, "md5:zz\n").unwrap();
     let stages = std::fs::read_to_string(&scene.recipe).unwrap();
     let broken = scene.path("broken.toml");
-    std::fs::write(&broken, stages.replace("image_size  = 160", &format!("image_size = 160\nblock_list = [{:?}]", list.display().to_string()))).unwrap();
+    std::fs::write(
+        &broken,
+        stages.replace("image_size  = 160", &format!("image_size = 160\nblock_list = [{:?}]", list.display().to_string())),
+    )
+    .unwrap();
     Trommel::run(&broken).ends_with(2).says(&["list.txt`, line 1", "32 hexadecimal digits"]);
 }
