@@ -151,6 +151,24 @@ pub struct RetrieveSettings {
     pub retrieve_at_least: Option<f32>,
 }
 
+/// What changes when the content of files, or of the files of folders, does: names, lengths, and times of last modification.
+fn identity(paths: &[&[String]]) -> String {
+    let mut said = Vec::new();
+    let mut waiting: Vec<std::path::PathBuf> = paths.iter().flat_map(|paths| paths.iter()).map(std::path::PathBuf::from).collect();
+    while let Some(path) = waiting.pop() {
+        // What cannot be read has its error when it is opened.
+        let Ok(meta) = std::fs::metadata(&path) else { continue };
+        if meta.is_dir() {
+            waiting.extend(std::fs::read_dir(&path).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()));
+        } else {
+            let modified = meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+            said.push(format!("{} {} {modified:?}", path.display(), meta.len()));
+        }
+    }
+    said.sort();
+    crate::ledger::short_hash(said.join("\n").as_bytes())
+}
+
 impl NearSettings {
     /// What the stage becomes.
     ///
@@ -229,6 +247,7 @@ impl DecontaminateSettings {
             key: self.reference_key.clone(),
             at_least: self.reference_at_least,
             whole_groups: self.reference_whole_groups,
+            identity: identity(&[&self.reference_pictures, &self.reference_captions, &self.reference_vectors]),
         })])
     }
 }
@@ -257,6 +276,11 @@ impl RetrieveSettings {
             },
             other => return wrong("by", format!("no such way `{other}`: `sample`, `clusters` or `floor`")),
         };
-        Ok(vec![Kind::Retrieve(Retrieve { key: self.query_key.clone(), queries: self.query_vectors.clone(), by })])
+        Ok(vec![Kind::Retrieve(Retrieve {
+            key: self.query_key.clone(),
+            queries: self.query_vectors.clone(),
+            identity: identity(&[&self.query_vectors]),
+            by,
+        })])
     }
 }

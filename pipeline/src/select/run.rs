@@ -487,10 +487,10 @@ impl Run<'_> {
         }
         if !spec.vectors.is_empty() {
             let vectors = VectorsOfRows::open(name, &spec.key, self.inputs)?;
-            let dim = vectors.dim;
+            let of = (vectors.dim, vectors.model.clone());
             let payload = VectorPayload(vectors);
             let fits = self.scan(&[], || GatherFit::new(&payload, &[], &spill))?;
-            report["vectors"] = step.look_at_vectors(fits, dim, spec, &means)?;
+            report["vectors"] = step.look_at_vectors(fits, of, spec, &means)?;
         }
         self.find(name, serde_json::json!({ "decontaminate": report }));
         self.push(at, step.ready());
@@ -499,11 +499,11 @@ impl Run<'_> {
 
     fn retrieve(&mut self, at: u8, name: &str, spec: &Retrieve) -> Result<()> {
         let vectors = VectorsOfRows::open(name, &spec.key, self.inputs)?;
-        let (dim, spill) = (vectors.dim, self.spill.clone());
+        let (of, spill) = ((vectors.dim, vectors.model.clone()), self.spill.clone());
         let payload = VectorPayload(vectors);
         let fits = self.scan(&[], || GatherFit::new(&payload, &[], &spill))?;
         let (draw, seed, threads) = (self.draw(name), self.selection.seed, self.scanner.threads);
-        let (step, report) = RetrieveStep::of_fits(name, spec, fits, dim, (&spill, &draw, seed, threads))?;
+        let (step, report) = RetrieveStep::of_fits(name, spec, fits, of, (&spill, &draw, seed, threads))?;
         self.find(name, report);
         self.push(at, step);
         Ok(())

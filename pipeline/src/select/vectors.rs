@@ -80,6 +80,8 @@ pub(super) struct VectorsOfRows {
     key: String,
     /// Components of a vector.
     pub(super) dim: usize,
+    /// The model that the files name; empty where they name none.
+    pub(super) model: String,
     /// File and first row of each piece.
     pieces: Vec<(String, u64)>,
     cursors: Mutex<HashMap<usize, Cursor>>,
@@ -89,8 +91,19 @@ impl VectorsOfRows {
     /// Finds the vectors of every file of the metadata, and checks that there are as many as rows.
     pub(super) fn open(stage: &str, key: &str, inputs: &Inputs) -> Result<Self> {
         let mut dim = None;
+        let mut model = String::new();
         for file in &inputs.files {
             let reader = open_beside(stage, &file.uri, key)?;
+            let made = reader.provenance().map_or("", |made| made.model.as_str());
+            if !made.is_empty() && !model.is_empty() && made != model {
+                return Err(SelectError::file(
+                    &file.uri,
+                    format!("vectors `{key}` of model `{made}`, those of other files are of `{model}`"),
+                ));
+            }
+            if model.is_empty() {
+                made.clone_into(&mut model);
+            }
             let (rows, found) = (file.rows, reader.rows());
             if rows != found {
                 return Err(SelectError::file(&file.uri, format!("{found} vectors `{key}` for {rows} rows of metadata")));
@@ -104,7 +117,7 @@ impl VectorsOfRows {
             }
         }
         let pieces = inputs.pieces.iter().map(|piece| (inputs.files[piece.file].uri.clone(), piece.first)).collect();
-        Ok(Self { stage: stage.to_owned(), key: key.to_owned(), dim: dim.unwrap_or(1), pieces, cursors: Mutex::default() })
+        Ok(Self { stage: stage.to_owned(), key: key.to_owned(), dim: dim.unwrap_or(1), model, pieces, cursors: Mutex::default() })
     }
 
     /// Vectors of the rows of a batch, one after the other, and which of them are vectors. Batches of a piece come in order.

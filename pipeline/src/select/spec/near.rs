@@ -13,7 +13,7 @@ pub struct Near {
     pub to_best: Option<f32>,
     /// Nobody goes: the groups are only named.
     pub keep_all: bool,
-    /// Threads are not part of it.
+    /// Bytes that the search may take; part of the plan, since it decides how pairs are searched.
     pub memory_bytes: u64,
 }
 
@@ -78,6 +78,8 @@ pub struct Decontaminate {
     pub at_least: f32,
     /// Whole groups of near-duplicates that hold a reference go (DINOv2), not just the rows that are alike themselves.
     pub whole_groups: bool,
+    /// What changes when the content of the references' files does.
+    pub identity: String,
 }
 
 /// Rows that resemble queries stay.
@@ -87,6 +89,8 @@ pub struct Retrieve {
     pub key: String,
     /// Vectors of the queries.
     pub queries: Vec<String>,
+    /// What changes when their content does.
+    pub identity: String,
     /// How.
     pub by: RetrieveBy,
 }

@@ -202,11 +202,11 @@ impl DecontaminateStep {
         Ok(report)
     }
 
-    /// Looks for rows whose vectors are near the references'.
+    /// Looks for rows whose vectors, of a length and a model, are near the references'.
     pub(in crate::select) fn look_at_vectors(
         &mut self,
         fits: Vec<GatherFit<'_>>,
-        dim: usize,
+        (dim, model): (usize, String),
         spec: &Decontaminate,
         means: &Means<'_>,
     ) -> Result<Value> {
@@ -214,7 +214,7 @@ impl DecontaminateStep {
         let rows = Gathered::of(&self.stage, fits, 0, means.spill)?;
         let Some(references) = &self.vectors else { return Ok(Value::Null) };
         let pool = GatheredVectors { rows: &rows, dim };
-        let (pool, reference_vectors) = (Vectors::new(&pool, ""), Vectors::new(references, ""));
+        let (pool, reference_vectors) = (Vectors::new(&pool, &model), Vectors::new(references, &references.model));
         let options =
             |k: usize, floor: Floor| NeighbourOptions { seed: means.seed, threads: means.threads, ..NeighbourOptions::new(k, floor) };
         let mut found = Vec::new();

@@ -29,19 +29,22 @@ pub(in crate::select) struct RetrieveStep {
 }
 
 impl RetrieveStep {
-    /// From the vectors of all rows.
+    /// From the vectors of all rows, their length and their model.
     pub(in crate::select) fn of_fits(
         stage: &str,
         spec: &Retrieve,
         fits: Vec<GatherFit<'_>>,
-        dim: usize,
+        (dim, model): (usize, String),
         (spill, draw, seed, threads): (&Path, &Draw, u64, usize),
     ) -> Result<(Self, Value)> {
         let fail = |e: &dyn std::fmt::Display| SelectError::stage(stage, e);
         let rows = Gathered::of(stage, fits, 0, spill)?;
         let queries = ReferenceVectors::open(stage, &spec.queries, &spec.key)?;
+        if !model.is_empty() && !queries.model.is_empty() && model != queries.model {
+            return Err(fail(&format!("the queries are of model `{}`, the rows' vectors of `{model}`", queries.model)));
+        }
         let pool = GatheredVectors { rows: &rows, dim };
-        let (pool_vectors, query_vectors) = (Vectors::new(&pool, ""), Vectors::new(&queries, ""));
+        let (pool_vectors, query_vectors) = (Vectors::new(&pool, &model), Vectors::new(&queries, &queries.model));
         let options = |k: usize, floor: Floor| NeighbourOptions { seed, threads, ..NeighbourOptions::new(k, floor) };
         let (taken, mut said): (Vec<u32>, Value) = match spec.by {
             RetrieveBy::Sample { k } => {
