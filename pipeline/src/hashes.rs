@@ -82,19 +82,18 @@ impl PictureHashes {
     }
 }
 
-/// PDQ of the stored picture. Larger ones go through the 512 pixels of Meta's own file reader.
+/// PDQ of the stored picture, every pixel of which counts.
 fn of_plane(plane: Plane<'_, 3>) -> Option<(String, u8)> {
     let found = pdq(plane, Prescale::default())?;
     Some((found.hash.to_string(), found.quality))
 }
 
-/// The PDQ hashes of a picture in its eight orientations; none of one that is too small or too flat to be told from others.
+/// The PDQ hashes of a picture in its eight orientations, as it is and through the 512 pixels of Meta's own file reader, by which published
+/// lists were made; none of one that is too small or too flat to be told from others.
 pub fn orientations(picture: &RgbPicture) -> Vec<Hash256> {
     let Ok(plane) = Rgb::new(&picture.data, picture.width as usize, picture.height as usize) else { return Vec::new() };
-    match pdq_orientations(plane, Prescale::default()) {
-        Some(found) if found.quality > LOW_QUALITY => found.all().to_vec(),
-        _ => Vec::new(),
-    }
+    let found = [Prescale::None, Prescale::Meta].into_iter().filter_map(|prescale| pdq_orientations(plane, prescale));
+    found.filter(|found| found.quality > LOW_QUALITY).flat_map(|found| found.all()).collect()
 }
 
 /// Builds the columns of [`fields`].

@@ -93,12 +93,13 @@ pub fn options_of(settings: &ReshardSettings, threads: usize) -> Result<ReshardO
     Ok(ReshardOptions { order, sizes, max_bytes, names, format, threads, ..base })
 }
 
-/// Writes the shards of a plan that are not there yet.
+/// Writes the shards of a plan that are not there yet. `extra` is the identity of the columns that are added to them; empty without any.
 ///
 /// # Errors
 /// [`RunError`]; a shard that cannot be written is no error, it is listed in [`Resharded::failed`].
 pub async fn write(
     plan: &Reshard,
+    extra: &str,
     storage: &Storage,
     datacomp: bool,
     threads: usize,
@@ -106,7 +107,7 @@ pub async fn write(
     cancel: &CancellationToken,
 ) -> Result<Resharded, RunError> {
     let started = Instant::now();
-    let config = plan.identity().to_owned();
+    let config = if extra.is_empty() { plan.identity().to_owned() } else { format!("{} {extra}", plan.identity()) };
     let known = Marker::read_all(storage, PASS).await?;
     let names: Vec<String> = (0..plan.shards()).map(|shard| plan.name(shard)).collect();
     let mut there = 0;
@@ -225,6 +226,13 @@ impl ExtraColumn {
         }
     }
 
+    fn digest(&self, hasher: &mut xxhash_rust::xxh3::Xxh3) {
+        match self {
+            Self::Weight(list) => list.iter().for_each(|weight| hasher.update(&weight.to_le_bytes())),
+            Self::Name(list) => list.iter().for_each(|name| hasher.update(&name.to_le_bytes())),
+        }
+    }
+
     fn array(&self, places: &[Option<usize>]) -> ArrayRef {
         match self {
             Self::Weight(list) => {
@@ -271,6 +279,17 @@ impl ExtraColumns {
         order.sort_unstable_by_key(|&row| (uids[row], row));
         let columns = columns.into_iter().map(|column| column.ordered(&order)).collect();
         Ok(Some(Self { schema: Arc::new(Schema::new(fields)), uids: order.iter().map(|&row| uids[row]).collect(), columns }))
+    }
+}
+
+impl ExtraColumns {
+    /// What changes when any value does: shards that hold others are written again.
+    pub fn identity(&self) -> String {
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        hasher.update(format!("{:?}", self.schema.fields().iter().map(|field| field.name()).collect::<Vec<_>>()).as_bytes());
+        self.uids.iter().for_each(|uid| hasher.update(&uid.to_le_bytes()));
+        self.columns.iter().for_each(|column| column.digest(&mut hasher));
+        format!("{:032x}", hasher.digest128())
     }
 }
 

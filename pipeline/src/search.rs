@@ -9,7 +9,7 @@ use half::f16;
 use parking_lot::{Mutex, RwLock};
 use trommel_embeddings::scores::VectorSource;
 
-use crate::select::{SelectError, open_beside};
+use crate::select::{SelectError, beside_identity, open_beside};
 
 /// Files whose vectors are in memory at a time.
 const HELD: usize = 2;
@@ -33,6 +33,8 @@ pub struct FileVectors {
     dim: usize,
     /// Model that the file names; empty where it names none.
     pub model: String,
+    /// What changes when the file with the vectors does.
+    pub identity: String,
     /// Digest of the model's weights that the file names.
     pub weights_sha256: String,
     loaded: Arc<RwLock<Option<Loaded>>>,
@@ -68,6 +70,7 @@ impl FileVectors {
         let made = reader.provenance();
         Ok(Self {
             uri: uri.to_owned(),
+            identity: beside_identity(uri, key),
             key: key.to_owned(),
             rows: rows as usize,
             dim: reader.dim(),

@@ -270,7 +270,7 @@ pub struct SelectArgs {
     /// Retrieval.
     #[command(flatten)]
     pub retrieve: RetrieveSettings,
-    /// Write no exclusion table.
+    /// Write no exclusion table, and neither tables nor a page of groups.
     #[arg(long, help_heading = "Output")]
     pub no_exclusions: bool,
     /// Do not count who passes by language, script, domain, licence and resolution.

@@ -95,7 +95,7 @@ fn build(
         .enumerate()
         .map(|(at, (file, vectors))| {
             IndexShard::new(source_name(&file.uri, key), vectors)
-                .with_digest(file.identity.clone())
+                .with_digest(format!("{} {}", file.identity, vectors.identity))
                 .with_uids(move || uids_of(inputs, at).map_err(|e| -> Box<dyn std::error::Error + Send + Sync> { Box::new(e) }))
         })
         .collect();
@@ -113,6 +113,9 @@ fn build(
         if broken || cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if let Some(error) = files.iter().find_map(FileVectors::take_failure) {
+        // The part that was made of it is of nothing: what was begun is begun again, so that no rerun takes it for done.
+        let fresh = IndexOptions { fresh: true, ..options.clone() };
+        let _stopped = build_index(Path::new(output), &shards, &fresh, &mut |_| ControlFlow::Break(()));
         return Err(error.into());
     }
     if cancel.is_cancelled() {

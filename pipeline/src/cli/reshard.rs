@@ -60,7 +60,7 @@ async fn locked(common: &Common, args: &ReshardArgs, plan: &Reshard, storage: &S
     let cancel = CancellationToken::new();
     listen(&cancel);
     let datacomp = args.reshard.shard_compat.is_some();
-    match write(plan, storage, datacomp, common.threads(), common.quiet, &cancel).await {
+    match write(plan, "", storage, datacomp, common.threads(), common.quiet, &cancel).await {
         Err(RunError::Interrupted) => Err(crate::job::JobError::Interrupted.into()),
         other => Ok(other?),
     }

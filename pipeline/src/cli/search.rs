@@ -11,6 +11,7 @@ use trommel_embeddings::neighbours::Vectors;
 use trommel_embeddings::scores::{Rows, VectorSource};
 use trommel_embeddings::{EmbedderOptions, describe};
 use trommel_shards::image::Processor;
+use trommel_shards::source::expand;
 use trommel_shards::vectors::open_vectors;
 
 use super::Exit;
@@ -38,11 +39,18 @@ pub(super) async fn run(common: &Common, args: SearchArgs) -> anyhow::Result<Exi
     let index = tokio::task::spawn_blocking(move || Index::open(Path::new(&folder), access)).await??;
     let description = index.description().clone();
     // The metadata that the index was made of, where nothing else is said.
-    let patterns = match args.meta.is_empty() {
-        false => args.meta.clone(),
-        true => description.sources.iter().map(|source| source_of(&source.name).0.to_owned()).collect(),
+    let inputs = match args.meta.is_empty() {
+        false => Inputs::find(&args.meta).await,
+        true => {
+            // In the order of the index, which a merged one need not have from the files' names.
+            let mut files = Vec::new();
+            for source in &description.sources {
+                files.extend(expand(source_of(&source.name).0).await?);
+            }
+            tokio::task::block_in_place(|| Inputs::open(files))
+        }
     };
-    let inputs = Arc::new(Inputs::find(&patterns).await.context("the index's metadata (name it with `--meta`)")?);
+    let inputs = Arc::new(inputs.context("the index's metadata (name it with `--meta`)")?);
     tokio::task::block_in_place(|| belongs(&index, &inputs))?;
     let asked = ask(common, &args, &index, &inputs).await?;
     let rows = Rows::new(&asked.vectors, description.dim, None)?;
@@ -170,6 +178,11 @@ async fn ask(common: &Common, args: &SearchArgs, index: &Index, inputs: &Arc<Inp
         let mut reader = open_vectors(file, None, 1024)?;
         if reader.dim() != index_dim {
             bail!("`{file}` has vectors of {} components, the index is of {index_dim}", reader.dim());
+        }
+        if let Some(made) = reader.provenance()
+            && asked.model.is_empty()
+        {
+            asked.model.clone_from(&made.model);
         }
         let mut row = 0;
         while let Some(block) = reader.next_block()? {

@@ -66,6 +66,7 @@ pub(super) async fn run(common: &Common, args: SelectArgs) -> anyhow::Result<Exi
     let mut text = serde_json::to_vec_pretty(&serde_json::json!({ "selection": selection, "result": selected }))?;
     text.push(b'\n');
     storage.put(&format!("{stem}.report.json"), text).await?;
+    storage.delete(&format!("{stem}.groups.html")).await?;
     if !args.no_exclusions
         && let Some(page) = tokio::task::block_in_place(|| groups_page(&inputs, &selected))?
     {

@@ -44,6 +44,9 @@ pub fn groups_page(inputs: &Inputs, selected: &Selected) -> Result<Option<String
     let wanted: BTreeSet<u128> = groups.iter().flat_map(|(_, members)| members.iter().map(|(uid, ..)| uid.0)).collect();
     let mut places: HashMap<u128, (String, u64)> = HashMap::new();
     for (at, file) in inputs.files.iter().enumerate() {
+        if places.len() == wanted.len() {
+            break;
+        }
         for (row, uid) in uids_of(inputs, at)?.into_iter().enumerate() {
             if wanted.contains(&uid.0) {
                 places.entry(uid.0).or_insert((file.uri.clone(), row as u64));

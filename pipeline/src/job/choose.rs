@@ -131,10 +131,12 @@ impl Here<'_> {
             Ok((Subset::open(&subset).map_err(|e| fail(&e))?, ExtraColumns::open(&subset).map_err(|e| fail(&e))?))
         });
         let (subset, extra) = opened.await.map_err(|e| SelectError::File { place: SUBSET.to_owned(), message: e.to_string() })??;
+        let identity = extra.as_ref().map_or_else(String::new, ExtraColumns::identity);
         options.extra = extra.map(|extra| Arc::new(extra) as Arc<dyn trommel_shards::reshard::Extra>);
         let plan = Reshard::plan(InputShard::among(&raw), Some(Arc::new(subset)), options).await.map_err(RunError::from)?;
         let datacomp = spec.settings.shard_compat.is_some();
-        let done = match write(&plan, &storage, datacomp, self.options.threads, self.options.quiet, &self.services.cancel).await {
+        let done = match write(&plan, &identity, &storage, datacomp, self.options.threads, self.options.quiet, &self.services.cancel).await
+        {
             Err(RunError::Interrupted) => return Err(JobError::Interrupted),
             other => other?,
         };

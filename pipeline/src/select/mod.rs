@@ -49,4 +49,4 @@ pub use output::SubsetFormat;
 pub use report::{Finding, Selected};
 pub use run::{SelectOptions, check, select};
 pub use spec::Selection;
-pub(crate) use vectors::open_beside;
+pub(crate) use vectors::{beside_identity, open_beside};

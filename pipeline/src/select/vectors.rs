@@ -12,24 +12,39 @@ use super::scan::Judging;
 /// Rows of vectors that are read at a time.
 pub(super) const BLOCK_ROWS: usize = 4096;
 
-/// The vectors of a file of metadata: an npz or npy of the same stem, a table in `vectors/`, or a column of the file itself.
-pub(crate) fn open_beside(stage: &str, uri: &str, key: &str) -> Result<VectorReader> {
+/// Where the vectors of a file of metadata may lie, and what they are called there.
+fn places<'a>(uri: &str, key: &'a str) -> [(String, Option<&'a str>); 4] {
     let stem = uri.strip_suffix(".parquet").unwrap_or(uri);
     let (folder, name) = stem.rsplit_once('/').map_or((".", stem), |(folder, name)| (folder, name));
-    let mut tried = Vec::new();
-    let places = [
+    [
         (format!("{stem}.npz"), Some(key)),
         (format!("{folder}/vectors/{name}.parquet"), Some(key)),
         (format!("{folder}/vectors/{name}.{key}.npy"), None),
         (uri.to_owned(), Some(key)),
-    ];
-    for (place, key) in places {
+    ]
+}
+
+/// The vectors of a file of metadata: an npz or npy of the same stem, a table in `vectors/`, or a column of the file itself.
+pub(crate) fn open_beside(stage: &str, uri: &str, key: &str) -> Result<VectorReader> {
+    let mut tried = Vec::new();
+    for (place, key) in places(uri, key) {
         match open_vectors(&place, key, BLOCK_ROWS) {
             Ok(reader) => return Ok(reader),
             Err(error) => tried.push(error.to_string()),
         }
     }
     Err(SelectError::stage(stage, format!("no vectors `{key}` for `{uri}`: {}", tried.join("; "))))
+}
+
+/// What changes when the files in which a file's vectors may lie do: lengths and times of last modification. (Of the file itself its own identity
+/// tells.)
+pub(crate) fn beside_identity(uri: &str, key: &str) -> String {
+    let said = |(place, _): (String, Option<&str>)| {
+        let meta = std::fs::metadata(&place).ok()?;
+        let modified = meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(format!("{}@{}", meta.len(), modified.as_nanos()))
+    };
+    places(uri, key).into_iter().take(3).filter_map(said).collect::<Vec<_>>().join(" ")
 }
 
 /// Where a piece's vectors are read.

@@ -143,6 +143,14 @@ impl ImageJob {
         by(HashKind::Md5, list.has_md5()).or_else(|| by(HashKind::Sha256, list.has_sha256()))
     }
 
+    /// The case of a picture that is in a list by what it shows. It is decoded whole for that: what is stored may have borders, be cut or blurred, and
+    /// have another hash. What does not decode is refused anyhow.
+    fn seen(&self, processor: &mut Processor, body: &[u8]) -> Option<String> {
+        let list = self.list.as_ref().filter(|list| list.has_pdq())?;
+        let picture = processor.decode_rgb(body, &self.images.options).ok()?;
+        list.pdq(&orientations(&picture)).map(str::to_owned)
+    }
+
     pub(super) fn process(&self, processor: &mut Processor, index: usize, body: &[u8]) -> Row {
         // Before anything else: what must not be kept is not even looked at for other faults.
         if let Some(case) = self.listed(body) {
@@ -157,25 +165,19 @@ impl ImageJob {
         let boxes = self.boxes.as_ref().filter(|boxes| boxes.is_valid(index)).map(|boxes| corners(boxes, index)).unwrap_or_default();
         let mut pixels = Vec::new();
         let mut hashes = PictureHashes::default();
-        let mut listed = None;
-        let by_sight = self.list.as_ref().filter(|list| list.has_pdq());
-        let processed = if self.scorers.is_empty() && self.images.hashes.is_empty() && by_sight.is_none() {
+        if let Some(case) = self.seen(processor, body) {
+            return Row::blocked(&case);
+        }
+        let processed = if self.scorers.is_empty() && self.images.hashes.is_empty() {
             processor.process(body, &boxes, &self.images.options)
         } else {
             let mut show = |picture: &RgbPicture| {
                 // What cannot be scaled has no score; it is a picture all the same.
-                if let Some(case) = by_sight.and_then(|list| list.pdq(&orientations(picture))) {
-                    listed = Some(case.to_owned());
-                    return;
-                }
                 hashes = PictureHashes::of(picture, &self.images.hashes);
                 pixels = self.scorers.iter().map(|scorer| scorer.scale(picture).unwrap_or_default()).collect();
             };
             processor.process_and_show(body, &boxes, &self.images.options, &mut show)
         };
-        if let Some(case) = listed {
-            return Row::blocked(&case);
-        }
         match processed {
             Ok(done) => Row {
                 status: Status::Success,

@@ -71,18 +71,24 @@ struct Captions {
     short: u64,
 }
 
-/// Lower case; all but letters and digits is one space. With the number of its words.
+/// Letters of scripts that put no spaces between words: Thai and its neighbours, kana, Han, Hangul is not among them.
+fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}')
+}
+
+/// Lower case; all but letters and digits is one space. With the number of its words; two letters of a script without spaces count as one.
 fn simplified(text: &str) -> (u128, usize) {
     let mut plain = String::with_capacity(text.len());
-    let mut words = 0;
+    let (mut words, mut unspaced) = (0, 0);
     for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
         if words > 0 {
             plain.push(' ');
         }
+        unspaced += word.chars().filter(|&c| is_unspaced(c)).count();
         plain.extend(word.chars().flat_map(char::to_lowercase));
         words += 1;
     }
-    (xxh3_128(plain.as_bytes()), words)
+    (xxh3_128(plain.as_bytes()), words.max(unspaced / 2))
 }
 
 impl Captions {
@@ -304,6 +310,7 @@ mod tests {
         assert_eq!(simplified("A red fox, in the SNOW!"), simplified("a red fox in the snow"));
         assert_ne!(simplified("a red fox in the snow").0, simplified("a redfox in the snow").0);
         assert_eq!(simplified("  Ein Hund. "), (xxh3_128(b"ein hund"), 2));
+        assert_eq!(simplified("雪の中で眠る赤い狐").1, 4, "scripts without spaces have words too");
     }
 
     #[test]

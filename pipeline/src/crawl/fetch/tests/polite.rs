@@ -71,10 +71,17 @@ async fn no_host_has_more_requests_at_once_than_allowed() {
     // Two units at once: their requests do not add up.
     let (a, b) = tokio::join!(fetch(&fetcher, &urls[..300]), fetch(&fetcher, &urls[300..]));
     assert!(a.iter().chain(&b).all(|o| code(o) == "ok"), "{:?} {:?}", codes(&a), codes(&b));
+    // The server sees the end of a request a moment after its client.
+    let busy = || server.log.most.lock().values().any(|(now, _)| *now > 0);
+    let settled = async {
+        while busy() {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(30), settled).await.is_ok(), "a request never ended");
     let most = server.log.most.lock();
     assert_eq!(most.len(), 7);
-    for (host, (now, most)) in most.iter() {
-        assert_eq!(*now, 0, "{host}");
+    for (host, (_, most)) in most.iter() {
         assert!((1..=3).contains(most), "{host}: {most}");
     }
 }

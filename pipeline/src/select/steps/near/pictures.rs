@@ -1,5 +1,6 @@
 //! Near-duplicates by what pictures show: codes of pictures and of views that copies may be, joined, then verified on thumbnails.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -118,6 +119,47 @@ fn searched(report: &Report) -> Value {
     json!({ "plan": report.plan, "codes": report.codes, "identical": report.identical, "crowds": report.crowds, "capped_pairs": report.capped_pairs })
 }
 
+/// Who has a code.
+enum Holders {
+    Rows(Vec<u32>),
+    References(Vec<u32>),
+}
+
+/// Codes of rows that meet codes of references, each code once.
+#[derive(Default)]
+struct Meeting {
+    rows: BTreeMap<[u64; 1], Vec<u32>>,
+    references: BTreeMap<[u64; 1], Vec<u32>>,
+}
+
+impl Meeting {
+    fn row(&mut self, code: [u64; 1], row: u32) {
+        let rows = self.rows.entry(code).or_default();
+        // A row may have a code twice.
+        if rows.last() != Some(&row) {
+            rows.push(row);
+        }
+    }
+
+    fn reference(&mut self, code: [u64; 1], reference: u32) {
+        self.references.entry(code).or_default().push(reference);
+    }
+
+    /// The codes, those of rows as views, which are compared with the references' only; and who has each.
+    fn list(self) -> (CodeList, Vec<Holders>) {
+        let (mut list, mut holders) = (CodeList::default(), Vec::new());
+        for (code, rows) in self.rows {
+            list.push(code, holders.len() as u32, 1);
+            holders.push(Holders::Rows(rows));
+        }
+        for (code, references) in self.references {
+            list.push(code, holders.len() as u32, 0);
+            holders.push(Holders::References(references));
+        }
+        (list, holders)
+    }
+}
+
 /// Pictures that must not be in the data.
 pub(in crate::select) struct References {
     names: Vec<String>,
@@ -134,9 +176,12 @@ impl References {
         let mut found = Self { names: Vec::new(), signatures: Vec::new(), broken: 0, flat: 0 };
         let mut processor = Processor::new().map_err(|e| SelectError::stage(stage, e))?;
         for path in paths {
+            let named = !Path::new(path).is_dir();
             for file in files_of(path).map_err(|e| fail(path, &e))? {
                 let ending = file.rsplit_once('.').map_or_else(String::new, |(_, ending)| ending.to_ascii_lowercase());
                 match ending.as_str() {
+                    // In a folder of shards tables lie beside tars, and tell nothing new.
+                    "parquet" if !named && Path::new(&file).with_extension("tar").exists() => {}
                     "parquet" => found.table(&file).map_err(|e| fail(&file, &e))?,
                     "tar" => {
                         let input = Input::open(&file).map_err(|e| fail(&file, &e))?;
@@ -149,8 +194,14 @@ impl References {
                         }
                     }
                     ending if IMAGE_ENDINGS.contains(&ending) || ["gif", "bmp", "tif", "tiff"].contains(&ending) => {
-                        let bytes = std::fs::read(&file).map_err(|e| fail(&file, &e))?;
+                        let mut bytes = Vec::new();
+                        let mut input = Input::open(&file).map_err(|e| fail(&file, &e))?.into_read();
+                        std::io::Read::read_to_end(&mut input, &mut bytes).map_err(|e| fail(&file, &e))?;
                         found.picture(&mut processor, file, &bytes);
+                    }
+                    _ if named => {
+                        let message = "is neither a picture, a tar, nor a table with `near_signature`";
+                        return Err(fail(&file, &message));
                     }
                     _ => {}
                 }
@@ -220,41 +271,45 @@ impl References {
         threads: usize,
     ) -> Result<(Vec<(u32, u32, f32)>, Value)> {
         let fail = |e: &dyn std::fmt::Display| SelectError::stage(stage, e);
-        let first = rows.len() as u32;
-        // Full codes meet each other and views. With the rows' codes as views of one search they meet only the references' full codes, and
-        // with the references' views as the full codes of another, the references' views.
-        let (mut one, mut two) = (CodeList::default(), CodeList::default());
+        // Every code once, with all that have it: so that no number of equal pictures hides one from a reference.
+        let (mut one, mut two) = (Meeting::default(), Meeting::default());
         for (at, reference) in self.signatures.iter().enumerate() {
-            reference.full().iter().for_each(|code| one.push(code.words(), first + at as u32, 0));
-            reference.views().for_each(|code| two.push(code.words(), first + at as u32, 0));
+            reference.full().iter().for_each(|code| one.reference(code.words(), at as u32));
+            reference.views().for_each(|code| two.reference(code.words(), at as u32));
         }
         for row in 0..rows.len() {
             let Some(signature) = signature(rows, row) else { continue };
             for code in signature.full() {
-                one.push(code.words(), row as u32, 1);
-                two.push(code.words(), row as u32, 1);
+                one.row(code.words(), row as u32);
+                two.row(code.words(), row as u32);
             }
-            signature.views().for_each(|code| one.push(code.words(), row as u32, 2));
+            signature.views().for_each(|code| one.row(code.words(), row as u32));
         }
-        let best: Mutex<std::collections::BTreeMap<u32, (u32, f32)>> = Mutex::default();
-        let see = |pair: &trommel_filters::near::hamming::Pair| {
-            let (row, reference) = (pair.a.row, pair.b.row.wrapping_sub(first));
-            if row >= first || reference as usize >= self.signatures.len() {
-                return false;
-            }
+        let best: Mutex<BTreeMap<u32, (u32, f32)>> = Mutex::default();
+        let compare = |row: u32, reference: u32| {
             let Some(similarity) = signature(rows, row as usize).and_then(|row| verify(&row, &self.signatures[reference as usize])) else {
-                return false;
+                return;
             };
             let mut best = best.lock();
             let known = best.entry(row).or_insert((reference, similarity));
             if similarity > known.1 || (similarity == known.1 && reference < known.0) {
                 *known = (reference, similarity);
             }
-            true
         };
         let options = Options { threads, seed, memory_bytes: MEMORY, ..Options::new(CODE_DISTANCE) };
         let mut went = Vec::new();
-        for list in [&one, &two] {
+        for meeting in [one, two] {
+            let (list, holders) = meeting.list();
+            let see = |pair: &trommel_filters::near::hamming::Pair| {
+                // The rows' codes come first in the list, the references' behind them.
+                match (&holders[pair.a.row as usize], &holders[pair.b.row as usize]) {
+                    (Holders::Rows(rows), Holders::References(references)) => {
+                        rows.iter().for_each(|&row| references.iter().for_each(|&reference| compare(row, reference)));
+                        true
+                    }
+                    _ => false,
+                }
+            };
             let report = pairs(&list.codes().map_err(|e| fail(&e))?, &options, see).map_err(|e| fail(&e))?;
             went.push(searched(&report));
         }
