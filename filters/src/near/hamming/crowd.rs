@@ -16,6 +16,8 @@ use crate::near::random::{mix, order};
 
 /// Codes that are shown to a whole crowd, one after another.
 const PIVOTS: usize = 8;
+/// To a crowd of two buckets.
+const PIVOTS_OF_TWO: usize = 2;
 /// So many comparisons are simply made: half a minute on one core.
 const ALL_PAIRS: u64 = 1 << 36;
 /// In a sampled plan, so many for each code of the crowd.
@@ -31,14 +33,19 @@ const SPLIT_TO: usize = 256;
 /// Where nothing parts the codes: each is compared with so many that follow it in code order.
 const WINDOW: usize = 128;
 
+/// Codes that met.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    pub(super) items: Vec<u32>,
+    /// In two buckets, each of which is joined by itself.
+    pub(super) of_two: bool,
+    /// How often it was split.
+    pub(super) depth: u64,
+}
+
 /// Joins what there is to join in a crowd that met in table `table` of the plan.
-pub(super) fn join<const W: usize, const S: usize>(
-    matcher: &Matcher<'_, W>,
-    plan: &Plan<W>,
-    table: usize,
-    mut items: Vec<u32>,
-    depth: u64,
-) {
+pub(super) fn join<const W: usize, const S: usize>(matcher: &Matcher<'_, W>, plan: &Plan<W>, table: usize, crowd: Crowd) {
+    let Crowd { mut items, of_two, depth } = crowd;
     if matcher.one_group(&items) {
         return;
     }
@@ -47,7 +54,7 @@ pub(super) fn join<const W: usize, const S: usize>(
     let (centre, density) = centre(matcher, &items);
     let mut others = items.len();
     if matcher.groups.is_some() {
-        pivots(matcher, &items);
+        pivots(matcher, &items, if of_two { PIVOTS_OF_TWO } else { PIVOTS });
         let roots: Vec<u32> = items.iter().map(|item| matcher.root(*item)).collect();
         let largest = majority(&roots);
         let inside: Vec<u32> = items.iter().zip(&roots).filter(|(_, root)| **root == largest).map(|(item, _)| *item).collect();
@@ -67,10 +74,10 @@ pub(super) fn join<const W: usize, const S: usize>(
         matcher.first_with_all(&run, others, earlier);
     } else if depth < DEPTH && density < DENSE && matcher.groups.is_some() {
         split::<W, S>(matcher, plan, table, &items, depth);
-    } else if matcher.groups.is_none() || matcher.centres.lock().is_ok_and(|mut centres| centres.insert(centre)) {
+    } else if matcher.groups.is_none() || (!of_two && matcher.centres.lock().is_ok_and(|mut centres| centres.insert(centre))) {
         window(matcher, items, earlier);
     } else {
-        // The same crowd met in an earlier table, or a part of it did.
+        // The same crowd met in an earlier table, or its two halves are settled by themselves.
         matcher.cap(n * (n - 1) / 2);
     }
 }
@@ -95,9 +102,9 @@ fn columns<const W: usize, const S: usize>(matcher: &Matcher<'_, W>, items: &[u3
 }
 
 /// Shows a few full codes to all that are not of their group: a crowd of copies of one picture is one group after the first.
-fn pivots<const W: usize>(matcher: &Matcher<'_, W>, items: &[u32]) {
+fn pivots<const W: usize>(matcher: &Matcher<'_, W>, items: &[u32], most: usize) {
     let mut rest = items.to_vec();
-    for _ in 0..PIVOTS {
+    for _ in 0..most {
         let fulls = rest.iter().filter(|item| !matcher.codes.is_view(**item));
         let Some(pivot) = fulls.min_by_key(|item| matcher.codes.rank(**item)).copied() else { return };
         for item in items.iter().filter(|item| **item != pivot) {
@@ -137,12 +144,17 @@ fn split<const W: usize, const S: usize>(matcher: &Matcher<'_, W>, plan: &Plan<W
             let views = items.partition_point(|item| !matcher.codes.is_view(*item));
             let columns = columns::<W, S>(matcher, &items);
             let run = Run::of(&columns, &items);
-            matcher.within(&run, Bucket { start: 0, views, end: items.len() }, &[], scratch);
+            let whole = Bucket { start: 0, views, end: items.len() };
+            if !matcher.within(&run, whole, &[], scratch)
+                && let Ok(mut crowds) = crowds.lock()
+            {
+                crowds.push((at, items));
+            }
         });
         let mut crowds = crowds.into_inner().unwrap_or_default();
         crowds.sort_unstable_by_key(|(at, _)| *at);
         for (_, items) in crowds {
-            join::<W, S>(matcher, plan, table, items, depth + 1);
+            join::<W, S>(matcher, plan, table, Crowd { items, of_two: false, depth: depth + 1 });
         }
     }
 }

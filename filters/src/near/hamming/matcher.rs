@@ -187,10 +187,10 @@ impl<'a, const W: usize> Matcher<'a, W> {
         hits.len()
     }
 
-    /// All pairs within a bucket.
-    pub(super) fn within<const S: usize>(&self, run: &Run<'_, S>, bucket: Bucket, earlier: &[Key<W>], scratch: &mut Scratch<S>) {
+    /// All pairs within a bucket; false if it turns out to be a crowd, which is then the caller's to settle.
+    pub(super) fn within<const S: usize>(&self, run: &Run<'_, S>, bucket: Bucket, earlier: &[Key<W>], scratch: &mut Scratch<S>) -> bool {
         if bucket.len() >= MANY && self.one_group(&run.items[bucket.start..bucket.end]) {
-            return;
+            return true;
         }
         let with = With { from: bucket.start, to: bucket.end, after: true };
         let mut hits = 0;
@@ -198,18 +198,29 @@ impl<'a, const W: usize> Matcher<'a, W> {
             let next = of.end;
             hits += self.probe(run, of, &with, earlier, &mut scratch.hits);
             if self.groups.is_some() && is_dense(hits, bucket.len()) {
+                if bucket.len() > DENSE_JOIN {
+                    return false;
+                }
                 self.dense(run, std::slice::from_ref(&(next..bucket.end)), scratch);
-                return;
+                return true;
             }
         }
+        true
     }
 
-    /// All pairs between two buckets of an exact plan.
-    pub(super) fn between<const S: usize>(&self, run: &Run<'_, S>, a: Bucket, b: Bucket, earlier: &[Key<W>], scratch: &mut Scratch<S>) {
+    /// All pairs between two buckets of an exact plan; false if they turn out to be a crowd.
+    pub(super) fn between<const S: usize>(
+        &self,
+        run: &Run<'_, S>,
+        a: Bucket,
+        b: Bucket,
+        earlier: &[Key<W>],
+        scratch: &mut Scratch<S>,
+    ) -> bool {
         let (items_a, items_b) = (&run.items[a.start..a.end], &run.items[b.start..b.end]);
         if a.len() + b.len() >= MANY && self.one_group(items_a) && self.one_group(items_b) && self.root(items_a[0]) == self.root(items_b[0])
         {
-            return;
+            return true;
         }
         let mut hits = 0;
         for (part, to) in [(a.fulls(), b.end), (a.views..a.end, b.views)] {
@@ -218,12 +229,16 @@ impl<'a, const W: usize> Matcher<'a, W> {
                 let next = of.end;
                 hits += self.probe(run, of, &with, earlier, &mut scratch.hits);
                 if self.groups.is_some() && is_dense(hits, a.len() + b.len()) {
+                    if a.len() + b.len() > DENSE_JOIN {
+                        return false;
+                    }
                     // More pairs than asked for, which an exact plan may do: it finds all of them somewhere.
                     self.dense(run, &[next..a.end, b.start..b.end], scratch);
-                    return;
+                    return true;
                 }
             }
         }
+        true
     }
 
     /// All pairs within the ranges that are not in the largest group already.
@@ -260,6 +275,9 @@ impl<'a, const W: usize> Matcher<'a, W> {
         });
     }
 }
+
+/// A join of more codes than this in which most are within the distance is a crowd: the number of its pairs is what must be saved.
+const DENSE_JOIN: usize = 1024;
 
 /// In joins of so many codes it is first asked whether they are one group; where they are not, the first two mostly tell.
 const MANY: usize = 256;

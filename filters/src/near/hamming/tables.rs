@@ -2,12 +2,13 @@
 
 use std::sync::Mutex;
 
+use super::crowd::{self, Crowd};
 use super::identical::{self, Active, active_keys};
 use super::key::Key;
 use super::matcher::{Bucket, Matcher, Run, Scratch};
 use super::plan::{Plan, widest};
 use super::table::{Entry, Input, Parts, Sorted, each, partition};
-use super::{HammingError, Options, crowd};
+use super::{HammingError, Options};
 
 /// A bucket of more codes than this (or a pair of buckets of as many comparisons) is a crowd.
 pub(super) const CROWD: usize = 8192;
@@ -89,36 +90,36 @@ fn within<const W: usize, const S: usize>(
     crowds: &Crowds,
     scratch: &mut Scratch<S>,
 ) {
-    if bucket.len() > CROWD {
-        crowds.put(matcher, &[&run.items[bucket.start..bucket.end]]);
-    } else {
-        matcher.within(run, bucket, earlier, scratch);
+    if bucket.len() > CROWD || !matcher.within(run, bucket, earlier, scratch) {
+        crowds.put(matcher, &run.items[bucket.start..bucket.end], &[]);
     }
 }
 
 /// Crowded buckets wait until the rest of their table is done: what happens to them depends on the groups, which then do not depend on
 /// which thread came first.
 #[derive(Debug, Default)]
-struct Crowds(Mutex<Vec<Vec<u32>>>);
+struct Crowds(Mutex<Vec<Crowd>>);
 
 impl Crowds {
-    fn put<const W: usize>(&self, matcher: &Matcher<'_, W>, buckets: &[&[u32]]) {
-        let items = buckets.concat();
-        if matcher.one_group(&items) {
+    /// One bucket, or two that met.
+    fn put<const W: usize>(&self, matcher: &Matcher<'_, W>, a: &[u32], b: &[u32]) {
+        let crowd = Crowd { items: [a, b].concat(), of_two: !b.is_empty(), depth: 0 };
+        if matcher.one_group(&crowd.items) {
             return;
         }
         if let Ok(mut crowds) = self.0.lock() {
-            crowds.push(items);
+            crowds.push(crowd);
         }
     }
 
     fn settle<const W: usize, const S: usize>(self, matcher: &Matcher<'_, W>, plan: &Plan<W>, table: usize) {
         let mut crowds = self.0.into_inner().unwrap_or_default();
-        crowds.retain(|items| !matcher.one_group(items));
-        // By their contents: the smallest code of each.
-        crowds.sort_by_cached_key(|items| (items.iter().map(|item| matcher.codes.rank(*item)).min(), items.len()));
-        for items in crowds {
-            crowd::join::<W, S>(matcher, plan, table, items, 0);
+        crowds.retain(|crowd| !matcher.one_group(&crowd.items));
+        // Single buckets first, then by their contents: the smallest code of each.
+        crowds
+            .sort_by_cached_key(|crowd| (crowd.of_two, crowd.items.iter().map(|item| matcher.codes.rank(*item)).min(), crowd.items.len()));
+        for crowd in crowds {
+            crowd::join::<W, S>(matcher, plan, table, crowd);
         }
     }
 }
@@ -195,10 +196,8 @@ impl<const S: usize> Whole<S> {
                     if b.len() == 0 {
                         continue;
                     }
-                    if a.len() * b.len() > CROWD * CROWD {
-                        crowds.put(matcher, &[&self.items[a.start..a.end], &self.items[b.start..b.end]]);
-                    } else {
-                        matcher.between(&run, a, b, earlier, scratch);
+                    if a.len() * b.len() > CROWD * CROWD || !matcher.between(&run, a, b, earlier, scratch) {
+                        crowds.put(matcher, &self.items[a.start..a.end], &self.items[b.start..b.end]);
                     }
                 }
             }
