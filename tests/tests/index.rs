@@ -45,8 +45,8 @@ impl Indexed {
 fn some_row(folder: &Path) -> (String, Vec<f32>) {
     let table = &tables(folder)[0];
     let vectors = tables(&folder.join("vectors"))[0].vectors("miniweb_clip_img");
-    let row = vectors.iter().position(Option::is_some).unwrap();
-    (table.text("uid")[row].clone(), vectors[row].clone().unwrap())
+    let found = vectors.into_iter().enumerate().find_map(|(row, vector)| Some((table.text("uid")[row].clone(), vector?)));
+    found.expect("a row has a vector")
 }
 
 #[test]

@@ -8,12 +8,15 @@ use trommel_shards::subset::Uid128;
 use super::{Pictures, Shown, page};
 use crate::select::{Inputs, SelectError, Selected, uids_of};
 
+/// A row of a group: its name, the lines below its picture, whether it is the one that stays.
+type Member = (Uid128, Vec<String>, bool);
+
 /// The page of what a selection found out about near-duplicates; `None` when it has not looked for any, or found none. Blocks.
 ///
 /// # Errors
 /// When the metadata cannot be read again.
 pub fn groups_page(inputs: &Inputs, selected: &Selected) -> Result<Option<String>, SelectError> {
-    let mut groups: Vec<(String, Vec<(Uid128, Vec<String>, bool)>)> = Vec::new();
+    let mut groups: Vec<(String, Vec<Member>)> = Vec::new();
     for finding in &selected.findings {
         let uid = |value: &Value| value.as_str().and_then(Uid128::parse);
         let number = |value: &Value| value.as_f64().map(|number| format!("similarity {number:.3}"));
@@ -27,7 +30,7 @@ pub fn groups_page(inputs: &Inputs, selected: &Selected) -> Result<Option<String
         }
         for by in ["pictures", "vectors"] {
             let pairs = finding.found["decontaminate"][by]["pairs"].as_array().into_iter().flatten();
-            let members: Vec<_> = pairs
+            let members: Vec<Member> = pairs
                 .filter_map(|pair| {
                     let reference = pair["reference"].as_str().unwrap_or_default().to_owned();
                     Some((uid(&pair["uid"])?, std::iter::once(reference).chain(number(&pair["similarity"])).collect(), false))

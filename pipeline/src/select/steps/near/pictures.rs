@@ -160,6 +160,9 @@ impl Meeting {
     }
 }
 
+/// A row, the reference that it resembles most, and how much, 0 to 1.
+pub(in crate::select) type Leak = (u32, u32, f32);
+
 /// Pictures that must not be in the data.
 pub(in crate::select) struct References {
     names: Vec<String>,
@@ -263,13 +266,7 @@ impl References {
 
     /// The rows that are near-copies of references: row, the reference that is most alike, and how much. Every row is compared with every reference
     /// whose codes are near, never with other rows.
-    pub(in crate::select) fn leaks(
-        &self,
-        stage: &str,
-        rows: &Gathered,
-        seed: u64,
-        threads: usize,
-    ) -> Result<(Vec<(u32, u32, f32)>, Value)> {
+    pub(in crate::select) fn leaks(&self, stage: &str, rows: &Gathered, seed: u64, threads: usize) -> Result<(Vec<Leak>, Value)> {
         let fail = |e: &dyn std::fmt::Display| SelectError::stage(stage, e);
         // Every code once, with all that have it: so that no number of equal pictures hides one from a reference.
         let (mut one, mut two) = (Meeting::default(), Meeting::default());
