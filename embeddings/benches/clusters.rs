@@ -10,12 +10,14 @@
 //! clusters.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use trommel_embeddings::clusters::{Engine, KMeansOptions, Keys, SemDedupOptions, kmeans, semdedup};
 use trommel_embeddings::scores::Rows;
+
+mod npy;
+use npy::write;
 
 struct Options {
     folder: PathBuf,
@@ -69,17 +71,6 @@ fn vectors(rows: usize, dim: usize) -> Vec<f32> {
         data[start..].iter_mut().for_each(|x| *x /= length);
     }
     data
-}
-
-fn write(path: &Path, kind: &str, shape: &str, bytes: &[u8]) {
-    let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
-    let mut file = std::fs::File::create(path).unwrap();
-    // Magic, version, length and the header make whole lines of 64 bytes.
-    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
-    file.write_all(b"\x93NUMPY\x01\x00").unwrap();
-    file.write_all(&(length as u16).to_le_bytes()).unwrap();
-    file.write_all(format!("{header:<width$}\n", width = length - 1).as_bytes()).unwrap();
-    file.write_all(bytes).unwrap();
 }
 
 fn main() {

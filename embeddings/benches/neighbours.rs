@@ -11,7 +11,6 @@
 //! `--answers` and `--open FILE` are for `tests/peers/index_check.py`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -20,6 +19,9 @@ use trommel_embeddings::index::{Access, Index, IndexMetric, IndexOptions, IndexS
 use trommel_embeddings::neighbours::{Floor, NeighbourOptions, Search, Vectors, dinov2_self, neighbours};
 use trommel_embeddings::scores::Rows;
 use trommel_shards::subset::Uid128;
+
+mod npy;
+use npy::write;
 
 struct Options {
     folder: PathBuf,
@@ -101,17 +103,6 @@ fn vectors(rows: usize, dim: usize) -> Vec<f32> {
         data[start..].iter_mut().for_each(|x| *x /= length);
     }
     data
-}
-
-fn write(path: &Path, kind: &str, shape: &str, bytes: &[u8]) {
-    let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
-    let mut file = std::fs::File::create(path).unwrap();
-    // Magic, version, length and the header make whole lines of 64 bytes.
-    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
-    file.write_all(b"\x93NUMPY\x01\x00").unwrap();
-    file.write_all(&(length as u16).to_le_bytes()).unwrap();
-    file.write_all(format!("{header:<width$}\n", width = length - 1).as_bytes()).unwrap();
-    file.write_all(bytes).unwrap();
 }
 
 fn main() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryBuilder, Int32Builder, StringBuilder};
 use arrow::datatypes::{DataType, Field};
 use serde::{Deserialize, Serialize};
-use trommel_filters::hashes::{Hash256, LOW_QUALITY, Plane, Prescale, Rgb, Signature, dhash, pdq, pdq_orientations, phash};
+use trommel_filters::hashes::{Hash256, LOW_QUALITY, Prescale, Rgb, Samples, Signature, dhash, pdq_orientations, phash};
 use trommel_shards::columns::NEAR_SIGNATURE;
 use trommel_shards::digest::HashKind;
 use trommel_shards::image::RgbPicture;
@@ -57,9 +57,14 @@ impl PictureHashes {
     pub fn of(picture: &RgbPicture, hashes: &[PictureHash]) -> Self {
         let mut made = Self::default();
         let Ok(plane) = Rgb::new(&picture.data, picture.width as usize, picture.height as usize) else { return made };
+        // PDQ and the signature look at the same samples, of all pixels: those that a prescaling skips make copies of other sizes less alike.
+        let samples = match hashes.iter().any(|hash| matches!(hash, PictureHash::Pdq | PictureHash::Near)) {
+            true => Samples::new(plane, Prescale::None),
+            false => None,
+        };
         for hash in hashes {
             match hash {
-                PictureHash::Pdq => made.pdq = of_plane(plane).map(|(hash, quality)| (hash, i32::from(quality))),
+                PictureHash::Pdq => made.pdq = samples.as_ref().map(Samples::pdq).map(|pdq| (pdq.hash.to_string(), i32::from(pdq.quality))),
                 PictureHash::Phash => made.phash = Some(phash(plane).hash.to_string()),
                 PictureHash::Dhash => made.dhash = Some(dhash(plane).to_string()),
                 PictureHash::Pixels => {
@@ -69,7 +74,7 @@ impl PictureHashes {
                     bytes.extend(&picture.data);
                     made.pixels = Some(HashKind::Sha256.hex(&bytes));
                 }
-                PictureHash::Near => made.near = Signature::new(plane).map(|signature| signature.to_bytes().to_vec()),
+                PictureHash::Near => made.near = samples.as_ref().map(|samples| Signature::of(samples).to_bytes().to_vec()),
             }
         }
         made
@@ -80,12 +85,6 @@ impl PictureHashes {
         let texts = [self.pdq.as_ref().map(|(hash, _)| hash), self.phash.as_ref(), self.dhash.as_ref(), self.pixels.as_ref()];
         texts.into_iter().flatten().map(String::len).sum::<usize>() + self.near.as_ref().map_or(0, Vec::len)
     }
-}
-
-/// PDQ of the stored picture, every pixel of which counts.
-fn of_plane(plane: Plane<'_, 3>) -> Option<(String, u8)> {
-    let found = pdq(plane, Prescale::default())?;
-    Some((found.hash.to_string(), found.quality))
 }
 
 /// The PDQ hashes of a picture in its eight orientations, as it is and through the 512 pixels of Meta's own file reader, by which published

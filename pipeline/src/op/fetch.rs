@@ -22,7 +22,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use trommel_shards::columns::{ERROR_CODE, EXCLUDED, IMAGE, REASON, ROW, UNIT, VALUE, fetch_fields, is_system, system_fields};
+use trommel_shards::columns::{ERROR_CODE, IMAGE, ROW, UNIT, fetch_fields, is_system, system_fields};
 use trommel_shards::digest::HashKind;
 use trommel_shards::image::ImageOptions;
 
@@ -360,18 +360,12 @@ fn without_blocked(batch: &RecordBatch, finished: &[Row], blocking: &Blocking) -
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
         columns.push(match field.name().as_str() {
-            UNIT | ROW | EXCLUDED | REASON | VALUE => Arc::clone(column),
+            UNIT | ROW => Arc::clone(column),
+            // What an earlier stage thought of the row goes too: this is why it is gone.
             _ => nullif(column, &blocked)?,
         });
     }
     let emptied = RecordBatch::try_new(batch.schema(), columns)?;
     let verdicts: Vec<_> = finished.iter().map(|row| row.blocked.as_ref().map(|case| (BLOCKED, Some(case.clone())))).collect();
-    // Whatever an earlier stage thought of the row, this is why it is gone.
-    let schema = emptied.schema();
-    let forgotten = schema.fields().iter().zip(emptied.columns()).map(|(field, column)| match field.name().as_str() {
-        EXCLUDED | REASON | VALUE => nullif(column, &blocked),
-        _ => Ok(Arc::clone(column)),
-    });
-    let forgotten = RecordBatch::try_new(Arc::clone(&schema), forgotten.collect::<std::result::Result<_, _>>()?)?;
-    exclude(&forgotten, &blocking.stage, &verdicts)
+    exclude(&emptied, &blocking.stage, &verdicts)
 }

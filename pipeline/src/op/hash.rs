@@ -10,11 +10,11 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use serde::{Deserialize, Serialize};
-use trommel_shards::columns::{EXCLUDED, IMAGE, ROW, is_system};
+use trommel_shards::columns::{EXCLUDED, IMAGE, ROW};
 use trommel_shards::image::ImageOptions;
 
 use super::env::{Env, external};
-use super::rows::{column, encoded, integers, strings};
+use super::rows::{column, encoded, integers, strings, with_columns};
 use crate::decoders::DecoderPool;
 use crate::hashes::{HashBuilders, PictureHash, PictureHashes, fields};
 
@@ -35,12 +35,7 @@ impl HashPictures {
         input
             .field_with_name(IMAGE)
             .map_err(|_| DataFusionError::Plan("`hash` needs pictures: put it after `fetch`, or read shards".into()))?;
-        let added = fields(&self.hashes);
-        let old = |name: &str| added.iter().any(|field| field.name() == name);
-        let mut fields: Vec<_> = input.fields().iter().filter(|field| !is_system(field.name()) && !old(field.name())).cloned().collect();
-        fields.extend(added.iter().cloned());
-        fields.extend(input.fields().iter().filter(|field| is_system(field.name())).cloned());
-        Ok(Arc::new(Schema::new(fields)))
+        Ok(with_columns(input, &fields(&self.hashes)))
     }
 
     pub(super) fn run(&self, mut input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {

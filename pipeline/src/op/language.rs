@@ -10,10 +10,10 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use trommel_filters::language::{FastText, LanguageDetector, default_detector};
-use trommel_shards::columns::{EXCLUDED, is_system};
+use trommel_shards::columns::EXCLUDED;
 
 use super::env::{Env, external};
-use super::rows::{column, strings};
+use super::rows::{column, strings, with_columns};
 
 /// Detects the language of a text column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,13 +33,10 @@ impl Language {
 
     pub(super) fn output_schema(&self, input: &Schema) -> Result<SchemaRef> {
         input.field_with_name(&self.column)?;
-        let old = |name: &str| name == "lang" || name == "lang_score";
-        let mut fields: Vec<_> = input.fields().iter().filter(|field| !is_system(field.name()) && !old(field.name())).cloned().collect();
         let by = std::collections::HashMap::from([("trommel.model".to_owned(), self.model.clone().unwrap_or_else(|| "cld2".into()))]);
-        fields.push(Arc::new(Field::new("lang", DataType::Utf8, true)));
-        fields.push(Arc::new(Field::new("lang_score", DataType::Float32, true).with_metadata(by)));
-        fields.extend(input.fields().iter().filter(|field| is_system(field.name())).cloned());
-        Ok(Arc::new(Schema::new(fields)))
+        let lang = Arc::new(Field::new("lang", DataType::Utf8, true));
+        let score = Arc::new(Field::new("lang_score", DataType::Float32, true).with_metadata(by));
+        Ok(with_columns(input, &[lang, score]))
     }
 
     pub(super) fn run(&self, mut input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {

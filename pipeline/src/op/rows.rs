@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, LargeBinaryArray, StringArray, new_null_array};
-use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
-use trommel_shards::columns::{CONTROL_ROW, EXCLUDED, REASON, ROW, UNIT, VALUE};
+use trommel_shards::columns::{CONTROL_ROW, EXCLUDED, REASON, ROW, UNIT, VALUE, is_system};
 
 /// A column by name, as an error of the plan when it is missing.
 pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
@@ -24,6 +24,14 @@ pub(crate) fn integers<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int
     column(batch, name)?
         .as_primitive_opt::<Int64Type>()
         .ok_or_else(|| DataFusionError::Plan(format!("column `{name}` is not a 64-bit integer")))
+}
+
+/// The columns of an input with others behind its data columns; those of the same names are replaced.
+pub(crate) fn with_columns(input: &Schema, added: &[Arc<Field>]) -> SchemaRef {
+    let old = |name: &str| added.iter().any(|field| field.name() == name);
+    let data = input.fields().iter().filter(|field| !is_system(field.name()) && !old(field.name()));
+    let system = input.fields().iter().filter(|field| is_system(field.name()));
+    Arc::new(Schema::new(data.chain(added).chain(system).cloned().collect::<Vec<_>>()))
 }
 
 /// A column of encoded pictures.

@@ -649,7 +649,7 @@ impl<'a> Cutter<'a> {
 }
 
 /// What changes when the content of these files does: lengths and times of last modification.
-fn identity(files: &[String]) -> String {
+pub(super) fn identity(files: &[String]) -> String {
     let mut text = String::new();
     for file in files {
         let meta = std::fs::metadata(file).ok();

@@ -1,10 +1,13 @@
 //! Settings of the stages about alike rows: `near`, `decontaminate`, `retrieve`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use trommel_embeddings::neighbours::DATACOMP_FLOOR;
 
 use super::choosing::{Wrong, wrong};
+use super::compile::identity;
 use super::settings::truth;
 use crate::select::spec::{Decontaminate, Kind, Near, NearOf, Preference, Retrieve, RetrieveBy};
 
@@ -151,22 +154,19 @@ pub struct RetrieveSettings {
     pub retrieve_at_least: Option<f32>,
 }
 
-/// What changes when the content of files, or of the files of folders, does: names, lengths, and times of last modification.
-fn identity(paths: &[&[String]]) -> String {
-    let mut said = Vec::new();
-    let mut waiting: Vec<std::path::PathBuf> = paths.iter().flat_map(|paths| paths.iter()).map(std::path::PathBuf::from).collect();
+/// What changes when the content of files, or of the files of folders, does.
+fn identity_below(paths: &[&[String]]) -> String {
+    let mut files = Vec::new();
+    let mut waiting: Vec<PathBuf> = paths.iter().flat_map(|paths| paths.iter()).map(PathBuf::from).collect();
     while let Some(path) = waiting.pop() {
         // What cannot be read has its error when it is opened.
-        let Ok(meta) = std::fs::metadata(&path) else { continue };
-        if meta.is_dir() {
-            waiting.extend(std::fs::read_dir(&path).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()));
-        } else {
-            let modified = meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-            said.push(format!("{} {} {modified:?}", path.display(), meta.len()));
+        match std::fs::read_dir(&path) {
+            Ok(folder) => waiting.extend(folder.filter_map(Result::ok).map(|entry| entry.path())),
+            Err(_) => files.push(path.display().to_string()),
         }
     }
-    said.sort();
-    crate::ledger::short_hash(said.join("\n").as_bytes())
+    files.sort();
+    identity(&files)
 }
 
 impl NearSettings {
@@ -247,7 +247,7 @@ impl DecontaminateSettings {
             key: self.reference_key.clone(),
             at_least: self.reference_at_least,
             whole_groups: self.reference_whole_groups,
-            identity: identity(&[&self.reference_pictures, &self.reference_captions, &self.reference_vectors]),
+            identity: identity_below(&[&self.reference_pictures, &self.reference_captions, &self.reference_vectors]),
         })])
     }
 }
@@ -279,7 +279,7 @@ impl RetrieveSettings {
         Ok(vec![Kind::Retrieve(Retrieve {
             key: self.query_key.clone(),
             queries: self.query_vectors.clone(),
-            identity: identity(&[&self.query_vectors]),
+            identity: identity_below(&[&self.query_vectors]),
             by,
         })])
     }

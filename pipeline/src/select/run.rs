@@ -27,7 +27,7 @@ use super::spec::{
     Cap, ClusterRule, Clusters, Decontaminate, Kind, Languages, M4, Near, Repeat, Retrieve, Sample, SelectStage, Selection, Top,
 };
 use super::steps::cap::{DropsStep, GroupFit, Grouping, cap, top_in_groups};
-use super::steps::clusters::{ClusterStep, VectorFit};
+use super::steps::clusters::ClusterStep;
 use super::steps::decontaminate::{DecontaminateStep, Means};
 use super::steps::gathered::{GatherFit, VectorPayload};
 use super::steps::keep::KeepStep;
@@ -450,11 +450,12 @@ impl Run<'_> {
 
     fn clusters(&mut self, at: u8, name: &str, spec: &Clusters) -> Result<()> {
         let vectors = VectorsOfRows::open(name, &spec.vectors, self.inputs)?;
-        let spill = self.spill.clone();
-        let fits = self.scan(&[], || VectorFit::new(&vectors, &spill))?;
+        let (dim, spill) = (vectors.dim, self.spill.clone());
+        let payload = VectorPayload(vectors);
+        let fits = self.scan(&[], || GatherFit::new(&payload, &[], &spill))?;
         let weight = matches!(spec.rule, ClusterRule::Semdedup { .. }).then(|| self.weight("semdedup_similarity"));
         let (draw, seed, threads) = (self.draw(name), self.selection.seed, self.scanner.threads);
-        let (step, report) = ClusterStep::of_fits(name, spec, fits, &spill, &draw, seed, threads, weight)?;
+        let (step, report) = ClusterStep::of_fits(name, spec, fits, dim, &spill, &draw, seed, threads, weight)?;
         self.find(name, report);
         self.push(at, step);
         Ok(())

@@ -1,88 +1,25 @@
 //! `balance` by clusters of stored vectors: SemDeDup, prototypes, density, and balanced sampling over a hierarchy.
 //!
 //! The vectors of the rows that are in are copied, ordered by uid, into one file in half precision, which is mapped: so the result does not
-//! depend on files, pieces or threads. Memory grows by some 60 bytes a row; the vectors stay on disk.
+//! depend on files, pieces or threads. Memory grows by some 50 bytes a row; the vectors stay on disk.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use half::f16;
 use serde_json::{Value, json};
-use tokio::runtime::Handle;
 use trommel_embeddings::clusters::{
     DensityOptions, DuplicateRule, HierarchyOptions, KMeans, KMeansOptions, KeepEnd, Keys, LevelOptions, NO_CLUSTER, PrototypeOptions,
     SemDedupOptions, density, duplicates, hierarchy, kmeans, prototypes, semdedup,
 };
-use trommel_embeddings::scores::MappedVectors;
 use trommel_filters::balance::Draw;
 use trommel_filters::balance::alloc::Pick;
 use trommel_filters::balance::hierarchy::{Hierarchy, Rows as TreeRows, sample};
-use trommel_shards::storage::Storage;
-use trommel_shards::vectors::{NpyWriter, Precision, Rows};
 
 use crate::select::error::{Result, SelectError};
-use crate::select::scan::{Fit, Judging, Step};
+use crate::select::scan::{Judging, Step};
 use crate::select::spec::{ClusterRule, Clusters};
-use crate::select::vectors::VectorsOfRows;
-
-/// Vectors that are copied at a time.
-const COPIED: usize = 1024;
-
-/// A row with a vector.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    uid: u128,
-    piece: u32,
-    row: u32,
-    /// Its place in the file of the thread.
-    at: u64,
-    file: u32,
-}
-
-/// Copies vectors, one file per thread.
-pub(in crate::select) struct VectorFit<'a> {
-    vectors: &'a VectorsOfRows,
-    path: PathBuf,
-    file: BufWriter<File>,
-    entries: Vec<Entry>,
-    without: usize,
-}
-
-impl<'a> VectorFit<'a> {
-    pub(in crate::select) fn new(vectors: &'a VectorsOfRows, spill: &Path) -> Result<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let path = spill.join(format!("vectors-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        let file = BufWriter::with_capacity(1 << 20, File::create(&path)?);
-        Ok(Self { vectors, path, file, entries: Vec::new(), without: 0 })
-    }
-}
-
-impl Fit for VectorFit<'_> {
-    fn see(&mut self, rows: &Judging<'_>) -> Result<()> {
-        let living = rows.living();
-        if living.is_empty() {
-            return Ok(());
-        }
-        let (data, valid) = self.vectors.of(rows)?;
-        let dim = self.vectors.dim;
-        for row in living {
-            let (piece, place) = (rows.piece as u32, (rows.first + row) as u32);
-            if !valid[row] {
-                self.without += 1;
-                continue;
-            }
-            let bytes: Vec<u8> = data[row * dim..(row + 1) * dim].iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
-            self.file.write_all(&bytes)?;
-            self.entries.push(Entry { uid: rows.uid(row)?, piece, row: place, at: self.entries.len() as u64, file: 0 });
-        }
-        Ok(())
-    }
-}
+use crate::select::steps::gathered::{GatherFit, Gathered, GatheredVectors};
 
 /// What became of the rows: by piece, the row, how often it is taken, and why not.
 pub(in crate::select) struct ClusterStep {
@@ -93,53 +30,14 @@ pub(in crate::select) struct ClusterStep {
     no_vector: Arc<str>,
 }
 
-/// Rows with vectors, ordered by uid, and how many have none.
-struct Gathered {
-    entries: Vec<Entry>,
-    without: usize,
-    vectors: MappedVectors,
-}
-
-/// The vectors of all threads, ordered by uid, mapped.
-fn gather(stage: &str, fits: Vec<VectorFit<'_>>, spill: &Path) -> Result<Gathered> {
-    let fail = |e: &dyn std::fmt::Display| SelectError::stage(stage, e);
-    let (mut entries, mut without, mut files, mut dim) = (Vec::new(), 0, Vec::new(), 1);
-    for (number, mut fit) in fits.into_iter().enumerate() {
-        fit.file.flush()?;
-        dim = fit.vectors.dim;
-        entries.extend(fit.entries.into_iter().map(|entry| Entry { file: number as u32, ..entry }));
-        without += fit.without;
-        files.push((File::open(&fit.path)?, fit.path));
-    }
-    entries.sort_unstable_by_key(|entry| (entry.uid, entry.piece, entry.row));
-    let storage = Storage::open(&spill.display().to_string())?;
-    let mut writer = NpyWriter::create(&storage, "ordered.npy", dim, Precision::F16).map_err(|e| fail(&e))?;
-    let mut bytes = vec![0_u8; dim * 2];
-    for part in entries.chunks(COPIED) {
-        let mut data = Vec::with_capacity(part.len() * dim);
-        for entry in part {
-            let at = entry.at * bytes.len() as u64;
-            files[entry.file as usize].0.read_exact_at(&mut bytes, at)?;
-            data.extend(bytes.as_chunks().0.iter().map(|&two| f16::from_le_bytes(two).to_f32()));
-        }
-        let rows = Rows::new(&data, dim, None).map_err(|e| fail(&e))?;
-        writer.append(rows).map_err(|e| fail(&e))?;
-    }
-    Handle::current().block_on(writer.finish()).map_err(|e| fail(&e))?;
-    for (_, path) in &files {
-        std::fs::remove_file(path)?;
-    }
-    let mapped = MappedVectors::open(&[storage.uri_of("ordered.npy")]).map_err(|e| fail(&e))?;
-    Ok(Gathered { entries, without, vectors: mapped })
-}
-
 impl ClusterStep {
     /// Clusters the vectors and decides. `weight` is the number of the similarity's column.
     #[allow(clippy::too_many_arguments, reason = "one call site, all of one stage")]
     pub(in crate::select) fn of_fits(
         stage: &str,
         spec: &Clusters,
-        fits: Vec<VectorFit<'_>>,
+        fits: Vec<GatherFit<'_>>,
+        dim: usize,
         spill: &Path,
         draw: &Draw,
         seed: u64,
@@ -147,7 +45,9 @@ impl ClusterStep {
         weight: Option<usize>,
     ) -> Result<(Self, Value)> {
         let fail = |e: &dyn std::fmt::Display| SelectError::stage(stage, e);
-        let Gathered { entries, without, vectors } = gather(stage, fits, spill)?;
+        let gathered = Gathered::of(stage, fits, 0, spill)?;
+        let vectors = GatheredVectors { rows: &gathered, dim };
+        let entries = gathered.rows.entries();
         if entries.is_empty() {
             return Err(fail(&"no row has a vector"));
         }
@@ -159,7 +59,7 @@ impl ClusterStep {
             kmeans(&vectors, keys, &options).map_err(|e| fail(&e))
         };
         let mut similarities = Vec::new();
-        let mut report = json!({ "rows": entries.len(), "without_a_vector": without, "clusters": spec.levels });
+        let mut report = json!({ "rows": entries.len(), "without_a_vector": gathered.without, "clusters": spec.levels });
         let copies: Vec<u32> = match spec.rule {
             ClusterRule::Semdedup { epsilon } => {
                 let found = clustered(true)?;

@@ -10,13 +10,14 @@ use parking_lot::Mutex;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use trommel_filters::hashes::{CODE_DISTANCE, Rgb, Signature, verify};
 use trommel_filters::near::components::DisjointSet;
 use trommel_filters::near::hamming::{Codes, Options, Report, group, pairs};
 use trommel_shards::columns::NEAR_SIGNATURE;
 use trommel_shards::image::{ImageOptions, Processor};
 use trommel_shards::samples::{IMAGE_ENDINGS, Samples};
-use trommel_shards::source::Input;
+use trommel_shards::source::{Input, expand};
 
 use crate::select::error::{Result, SelectError};
 use crate::select::scan::Judging;
@@ -173,14 +174,15 @@ pub(in crate::select) struct References {
 }
 
 impl References {
-    /// Reads image files, tars, tables with `near_signature`, and folders of them.
+    /// Reads image files, tars, tables with `near_signature`, and folders of them. Blocks a thread of the runtime that it is called in.
     pub(in crate::select) fn load(stage: &str, paths: &[String]) -> Result<Self> {
         let fail = |path: &str, e: &dyn std::fmt::Display| SelectError::stage(stage, format!("`{path}`: {e}"));
         let mut found = Self { names: Vec::new(), signatures: Vec::new(), broken: 0, flat: 0 };
         let mut processor = Processor::new().map_err(|e| SelectError::stage(stage, e))?;
         for path in paths {
             let named = !Path::new(path).is_dir();
-            for file in files_of(path).map_err(|e| fail(path, &e))? {
+            let files = Handle::current().block_on(expand(path)).map_err(|e| fail(path, &e))?;
+            for file in files.into_iter().map(|file| file.uri) {
                 let ending = file.rsplit_once('.').map_or_else(String::new, |(_, ending)| ending.to_ascii_lowercase());
                 match ending.as_str() {
                     // In a folder of shards tables lie beside tars, and tell nothing new.
@@ -313,23 +315,4 @@ impl References {
         let found = best.into_inner().into_iter().map(|(row, (reference, similarity))| (row, reference, similarity)).collect();
         Ok((found, Value::from(went)))
     }
-}
-
-/// A file, or the files of a folder and of those in it, in order.
-fn files_of(path: &str) -> std::io::Result<Vec<String>> {
-    if path.contains("://") || !Path::new(path).is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let (mut folders, mut files) = (vec![Path::new(path).to_path_buf()], Vec::new());
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let entry = entry?;
-            match entry.file_type()?.is_dir() {
-                true => folders.push(entry.path()),
-                false => files.push(entry.path().display().to_string()),
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
 }

@@ -1,7 +1,9 @@
 //! Near-duplicates by stored vectors.
 
+use std::ops::ControlFlow;
+
 use serde_json::Value;
-use trommel_embeddings::neighbours::{Floor, NeighbourOptions, Vectors, self_dedup};
+use trommel_embeddings::neighbours::{Floor, NeighbourOptions, Vectors, neighbours};
 use trommel_embeddings::scores::VectorSource;
 use trommel_filters::near::components::DisjointSet;
 
@@ -19,9 +21,11 @@ pub(super) fn join(
     let groups = DisjointSet::<u32>::new(vectors.len()).map_err(|e| fail(&e))?;
     let memory = usize::try_from(memory).unwrap_or(usize::MAX);
     let options = NeighbourOptions { seed, threads, memory, ..NeighbourOptions::new(k, Floor::Above(above)) };
-    let found = self_dedup(&Vectors::new(vectors, ""), &options, |edge| {
-        groups.union(edge.row, edge.neighbour);
+    let report = neighbours(&Vectors::new(vectors, ""), None, &options, |edges| {
+        edges.iter().for_each(|edge| {
+            groups.union(edge.row, edge.neighbour);
+        });
+        ControlFlow::Continue(())
     });
-    let found = found.map_err(|e| fail(&e))?;
-    Ok((groups, searched(&found.report)))
+    Ok((groups, searched(&report.map_err(|e| fail(&e))?)))
 }
