@@ -2,6 +2,7 @@
 
 mod borders;
 mod found;
+mod hot;
 mod prefetch;
 mod separators;
 mod steps;
@@ -13,14 +14,16 @@ mod words;
 pub use borders::{Borders, needs_no_space};
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use daachorse::CharwiseDoubleArrayAhoCorasick;
 
 use self::found::Found;
+use self::hot::Hot;
 use self::steps::{Step, Steps};
 use self::walk::Run;
-use self::words::{Word, Words};
-use super::spacing::spacing_into;
+use self::words::{Key, Word, Words};
+use super::spacing::{CLASSES, Class, spacing_into};
 use super::{Entries, EntryId, Error};
 
 /// No entry, no node.
@@ -53,7 +56,11 @@ const NONE: u32 = u32::MAX;
 /// It is built once, is [`Sync`], and takes some 50 bytes per entry.
 pub struct Matcher {
     words: Words,
+    /// What is known of each mark of the text as a word, by its byte; nothing of all other bytes.
+    marks: [Word; 256],
     steps: Steps,
+    /// Different for each matcher, never 0: by it a [`Scratch`] knows whose words it keeps.
+    mark: u64,
     /// Tokens of the longest entry that is looked up by them.
     longest: usize,
     runs: Option<CharwiseDoubleArrayAhoCorasick<u32>>,
@@ -62,10 +69,13 @@ pub struct Matcher {
     entries: usize,
 }
 
-/// Buffers of [`Matcher::find`], reused from text to text; one per thread. It serves any number of matchers.
+/// Buffers of [`Matcher::find`], reused from text to text; one per thread. It serves any number of matchers, and keeps the words
+/// that went by last (256 KB), so that many texts with one scratch are faster than each with its own.
 #[derive(Default)]
 pub struct Scratch {
     run: Run,
+    /// Made with the first text.
+    hot: Option<Hot>,
     found: Found,
     spaced: String,
     ids: Vec<EntryId>,
@@ -94,8 +104,15 @@ impl Matcher {
         builder.words.finish();
         builder.steps.finish();
         let runs = runs.build()?;
+        let mut marks = [Word::UNKNOWN; 256];
+        for byte in (0..=u8::MAX).filter(|byte| CLASSES[usize::from(*byte)] == Class::Mark) {
+            marks[usize::from(byte)] = builder.words.get(Key::alone(&[byte]), &[byte]);
+        }
+        static MARK: AtomicU64 = AtomicU64::new(1);
         Ok(Self {
             words: builder.words,
+            marks,
+            mark: MARK.fetch_add(1, Ordering::Relaxed),
             steps: builder.steps,
             longest: builder.longest,
             runs,
@@ -158,23 +175,23 @@ impl Matcher {
             spacing_into(text, &mut scratch.spaced);
             // An entry is either looked up by tokens or by the automaton, so that the two never find the same one.
             scratch.found.clear();
-            for hit in runs.find_overlapping_iter(&scratch.spaced) {
-                self.hit(hit.value(), &mut scratch.found);
-            }
+            self.hits(runs.find_overlapping_iter(&scratch.spaced).map(|hit| hit.value()), &mut scratch.found);
             ids.extend_from_slice(scratch.found.ids());
             each(number, &ids);
             scratch.with_runs = ids;
         }
     }
 
+    /// Puts entries there with those that are the same string; [`NONE`] is passed over.
     #[inline]
-    fn hit(&self, entry: EntryId, found: &mut Found) {
-        found.insert(entry);
-        if !self.next_same.is_empty() {
-            let mut id = self.next_same[entry as usize];
-            while id != NONE {
-                found.insert(id);
-                id = self.next_same[id as usize];
+    fn hits(&self, entries: impl IntoIterator<Item = EntryId>, found: &mut Found) {
+        if self.next_same.is_empty() {
+            return found.extend(entries);
+        }
+        for mut entry in entries {
+            while entry != NONE {
+                found.insert(entry);
+                entry = self.next_same[entry as usize];
             }
         }
     }

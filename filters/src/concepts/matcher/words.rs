@@ -20,6 +20,18 @@ pub(super) struct Key {
     high: u64,
 }
 
+/// The bits of as many bytes, in the two halves of a key.
+static MASKS: [(u64, u64); INLINE + 1] = {
+    let mut masks = [(0, 0); INLINE + 1];
+    let mut len = 0;
+    while len <= INLINE {
+        let mask = (1u128 << (8 * len)) - 1;
+        masks[len] = (mask as u64, (mask >> 64) as u64);
+        len += 1;
+    }
+    masks
+};
+
 impl Key {
     /// The key of `text[start..end]`; `text` goes on for [`WINDOW`] bytes from `start` at least.
     #[inline]
@@ -30,12 +42,13 @@ impl Key {
         }
         let mut window = [0; WINDOW];
         window.copy_from_slice(&text[start..start + WINDOW]);
-        let word = u128::from_le_bytes(window) & ((1u128 << (8 * len)) - 1);
-        Self { low: word as u64, high: (word >> 64) as u64 | (len as u64) << 56 }
+        let word = u128::from_le_bytes(window);
+        let (low, high) = MASKS[len & INLINE];
+        Self { low: word as u64 & low, high: (word >> 64) as u64 & high | (len as u64) << 56 }
     }
 
     /// The key of a word that stands alone.
-    fn alone(word: &[u8]) -> Self {
+    pub(super) fn alone(word: &[u8]) -> Self {
         if word.len() > INLINE {
             return Self::long(word);
         }
@@ -49,19 +62,20 @@ impl Key {
         Self { low: xxh3_64(word), high: u64::MAX }
     }
 
-    /// The key of a word of one byte.
+    /// Whether the key is the word itself, so that equal keys are equal words.
     #[inline]
-    pub(super) fn of_byte(byte: u8) -> Self {
-        Self { low: u64::from(byte), high: 1 << 56 }
-    }
-
-    #[inline]
-    fn is_inline(self) -> bool {
+    pub(super) fn is_inline(self) -> bool {
         self.high != u64::MAX
     }
 
+    /// Whether two keys are equal, in one comparison.
     #[inline]
-    fn hash(self) -> u64 {
+    pub(super) fn same(self, other: Self) -> bool {
+        (self.low ^ other.low) | (self.high ^ other.high) == 0
+    }
+
+    #[inline]
+    pub(super) fn hash(self) -> u64 {
         fold(self.low ^ 0x9e37_79b9_7f4a_7c15, self.high ^ 0xd1b5_4a32_d192_ed03)
     }
 }
@@ -181,36 +195,23 @@ impl Words {
         ((u128::from(key.hash()) * self.slots.len() as u128) >> 64) as usize
     }
 
-    /// Asks for the memory that [`Words::glance`] will read.
+    /// Asks for the memory that [`Words::get`] will read: the first two slots, which is nearly always all.
     #[inline]
     pub(super) fn prefetch(&self, key: Key) {
-        prefetch(&self.slots, self.home(key));
-    }
-
-    /// Asks for the line behind the one that [`Words::glance`] read.
-    #[inline]
-    pub(super) fn prefetch_more(&self, key: Key) {
-        prefetch(&self.slots, self.home(key) + 2);
-    }
-
-    /// What the first slot looked at says of a word, and whether that is certain. No step of it depends on what was read, so that
-    /// the memory accesses of a run of words overlap.
-    #[inline]
-    pub(super) fn glance(&self, key: Key) -> (Word, bool) {
-        let slot = &self.slots[self.home(key)];
-        let same = (slot.key == key) & key.is_inline();
-        let mask = u32::from(same).wrapping_neg();
-        let word = Word { number: slot.word.number & mask, entry: slot.word.entry | !mask };
-        (word, same | (slot.key == EMPTY))
+        let home = self.home(key);
+        prefetch(&self.slots, home);
+        prefetch(&self.slots, home + 1);
     }
 
     /// What is known of `word`, whose key is given.
+    #[inline]
     pub(super) fn get(&self, key: Key, word: &[u8]) -> Word {
         // An empty slot holds the unknown word.
         self.slots[self.find(key, word)].word
     }
 
     /// The slot that has the word, or the empty one where it would be.
+    #[inline]
     fn find(&self, key: Key, word: &[u8]) -> usize {
         let mut at = self.home(key);
         loop {
@@ -271,8 +272,6 @@ mod tests {
             table.finish();
             for (word, number) in &want {
                 prop_assert_eq!(table.get(key(word), word.as_bytes()).entry, *number);
-                let (word, certain) = table.glance(key(word));
-                prop_assert!(!certain || word.entry == *number);
             }
         }
     }
