@@ -3,7 +3,8 @@
 //! The table of all words is many megabytes, and hashing strews the few thousand words of which most texts consist over all of
 //! it. Here they are together. It is filled by what goes by, so that nothing need be known of the words' frequencies.
 
-use super::words::{Key, Word};
+use super::key::Key;
+use super::words::Word;
 
 /// Slots of the table: 256 KB. One more step up costs the tables of steps more of that cache than it saves here.
 const SLOTS: usize = 1 << 13;

@@ -1,8 +1,8 @@
 //! The steps from one word of an entry to the next: a table of buckets behind a small filter.
 
 use super::NONE;
+use super::key::fold;
 use super::prefetch::prefetch;
-use super::words::fold;
 
 /// Where a step leads.
 #[derive(Clone, Copy)]

@@ -7,9 +7,10 @@
 
 use super::found::Found;
 use super::hot::Hot;
+use super::key::{Key, WINDOW};
 use super::separators::{CHUNK, END, is_mark, separators};
 use super::steps::{Step, Steps};
-use super::words::{Key, WINDOW, Word};
+use super::words::Word;
 use super::{EntryId, Matcher, NONE, Scratch};
 
 /// Tokens that are looked at together, at least.
@@ -149,7 +150,10 @@ impl Matcher {
     fn look_up(&self, text: &[u8], missed: &[Missed], known: &mut [Word], hot: &mut Hot) {
         missed.iter().for_each(|word| self.words.prefetch(word.key));
         for &Missed { key, at, start, end } in missed {
-            let word = self.words.get(key, &text[start..end]);
+            let (mut word, is_certain) = self.words.glance(key);
+            if !is_certain {
+                word = self.words.get(key, &text[start..end]);
+            }
             known[at as usize] = word;
             hot.put(self.mark, key, word);
         }
@@ -170,10 +174,11 @@ impl Matcher {
     ) -> usize {
         let twos = self.several(known, stop, lists);
         let (mut twos, mut mores) = (&lists.twos[..twos], &lists.mores[..]);
+        let entries = self.entries as u32;
         let (mut from, mut done) = (0, 0);
         loop {
             let end = ends.get(done).map_or(usize::MAX, |end| *end as usize);
-            self.hits(known[from..end.min(stop)].iter().map(|word| word.entry), found);
+            self.hits(known[from..end.min(stop)].iter().map(|word| word.entry(entries)), found);
             self.hits(before(&mut twos, end), found);
             self.hits(before(&mut mores, end), found);
             if end >= stop {
