@@ -2,6 +2,8 @@
 
 mod borders;
 mod found;
+mod hot;
+mod key;
 mod prefetch;
 mod separators;
 mod steps;
@@ -13,14 +15,17 @@ mod words;
 pub use borders::{Borders, needs_no_space};
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use daachorse::CharwiseDoubleArrayAhoCorasick;
 
 use self::found::Found;
+use self::hot::Hot;
+use self::key::Key;
 use self::steps::{Step, Steps};
 use self::walk::Run;
 use self::words::{Word, Words};
-use super::spacing::spacing_into;
+use super::spacing::{CLASSES, Class, spacing_into};
 use super::{Entries, EntryId, Error};
 
 /// No entry, no node.
@@ -50,10 +55,14 @@ const NONE: u32 = u32::MAX;
 /// # Ok::<(), trommel_filters::concepts::Error>(())
 /// ```
 ///
-/// It is built once, is [`Sync`], and takes some 50 bytes per entry.
+/// It is built once, is [`Sync`], and takes some 40 bytes per entry.
 pub struct Matcher {
     words: Words,
+    /// What is known of each mark of the text as a word, by its byte; nothing of all other bytes.
+    marks: [Word; 256],
     steps: Steps,
+    /// Different for each matcher, never 0: by it a [`Scratch`] knows whose words it keeps.
+    mark: u64,
     /// Tokens of the longest entry that is looked up by them.
     longest: usize,
     runs: Option<CharwiseDoubleArrayAhoCorasick<u32>>,
@@ -62,10 +71,13 @@ pub struct Matcher {
     entries: usize,
 }
 
-/// Buffers of [`Matcher::find`], reused from text to text; one per thread. It serves any number of matchers.
+/// Buffers of [`Matcher::find`], reused from text to text; one per thread. It serves any number of matchers, and keeps the words
+/// that went by last (256 KB), so that many texts with one scratch are faster than each with its own.
 #[derive(Default)]
 pub struct Scratch {
     run: Run,
+    /// Made with the first text.
+    hot: Option<Hot>,
     found: Found,
     spaced: String,
     ids: Vec<EntryId>,
@@ -82,20 +94,32 @@ impl Matcher {
         if entries.len() >= Word::LIMIT {
             return Err(Error::TooMany(format!("{} entries, at most {} fit", entries.len(), Word::LIMIT)));
         }
-        let mut builder = Builder { words: Words::new(), steps: Steps::new(), nodes: 0, longest: 0, same: Same::default() };
+        let mut builder =
+            Builder { words: Words::new(), next: entries.len(), steps: Steps::new(), nodes: 0, longest: 0, same: Same::default() };
         let mut runs = Runs::default();
         for (id, entry) in entries.iter().enumerate() {
             let id = id as EntryId;
             match borders.of(entry) {
-                (true, true) => builder.tokens(id, entry)?,
+                (true, true) => builder.one(id, entry),
                 (before, behind) => runs.push(id, format!("{}{entry}{}", space(before), space(behind)), &mut builder.same),
             }
+        }
+        // All words that are entries are in now, and have their numbers by that; the others get theirs above.
+        for (id, entry) in entries.iter().enumerate().filter(|(_, entry)| borders.of(entry) == (true, true)) {
+            builder.several(id as EntryId, entry)?;
         }
         builder.words.finish();
         builder.steps.finish();
         let runs = runs.build()?;
+        let mut marks = [Word::UNKNOWN; 256];
+        for byte in (0..=u8::MAX).filter(|byte| CLASSES[usize::from(*byte)] == Class::Mark) {
+            marks[usize::from(byte)] = builder.words.get(Key::alone(&[byte]), &[byte]);
+        }
+        static MARK: AtomicU64 = AtomicU64::new(1);
         Ok(Self {
             words: builder.words,
+            marks,
+            mark: MARK.fetch_add(1, Ordering::Relaxed),
             steps: builder.steps,
             longest: builder.longest,
             runs,
@@ -158,23 +182,23 @@ impl Matcher {
             spacing_into(text, &mut scratch.spaced);
             // An entry is either looked up by tokens or by the automaton, so that the two never find the same one.
             scratch.found.clear();
-            for hit in runs.find_overlapping_iter(&scratch.spaced) {
-                self.hit(hit.value(), &mut scratch.found);
-            }
+            self.hits(runs.find_overlapping_iter(&scratch.spaced).map(|hit| hit.value()), &mut scratch.found);
             ids.extend_from_slice(scratch.found.ids());
             each(number, &ids);
             scratch.with_runs = ids;
         }
     }
 
+    /// Puts entries there with those that are the same string; [`NONE`] is passed over.
     #[inline]
-    fn hit(&self, entry: EntryId, found: &mut Found) {
-        found.insert(entry);
-        if !self.next_same.is_empty() {
-            let mut id = self.next_same[entry as usize];
-            while id != NONE {
-                found.insert(id);
-                id = self.next_same[id as usize];
+    fn hits(&self, entries: impl IntoIterator<Item = EntryId>, found: &mut Found) {
+        if self.next_same.is_empty() {
+            return found.extend(entries);
+        }
+        for mut entry in entries {
+            while entry != NONE {
+                found.insert(entry);
+                entry = self.next_same[entry as usize];
             }
         }
     }
@@ -213,6 +237,8 @@ impl Same {
 
 struct Builder {
     words: Words,
+    /// The number of the next word that is no entry.
+    next: usize,
     steps: Steps,
     /// Nodes behind the first word; the node of a first word is the word's number, and these are counted above all words.
     nodes: usize,
@@ -221,48 +247,52 @@ struct Builder {
 }
 
 impl Builder {
-    /// Puts an entry with both spaces into the tables.
-    fn tokens(&mut self, id: EntryId, entry: &str) -> Result<(), Error> {
-        let mut place: Option<u32> = None;
-        let mut tokens = entry.split(' ').peekable();
-        let mut count = 0;
+    /// Puts an entry with both spaces into the tables, where it is one word.
+    fn one(&mut self, id: EntryId, entry: &str) {
+        if !entry.contains(' ') {
+            let (new, word) = self.words.insert(entry.as_bytes(), id);
+            if !new {
+                self.same.pairs.push((word.number(), id));
+            }
+            self.longest = self.longest.max(1);
+        }
+    }
+
+    /// Puts an entry with both spaces into the tables, where it is several words.
+    fn several(&mut self, id: EntryId, entry: &str) -> Result<(), Error> {
+        let Some((first, others)) = entry.split_once(' ') else { return Ok(()) };
+        let mut node = self.word(first, Word::STARTS);
+        let mut tokens = others.split(' ').peekable();
+        let mut count = 1;
         while let Some(token) = tokens.next() {
             count += 1;
-            let last = tokens.peek().is_none();
-            let word = self.words.insert(token.as_bytes());
-            let number = word.number();
-            let slot = match place {
-                None => {
-                    if !last {
-                        word.mark(Word::STARTS);
-                    }
-                    place = Some(number);
-                    &mut word.entry
-                }
-                Some(node) => {
-                    word.mark(Word::GOES_ON);
-                    // Counted down from the top, so that words, counted up, never meet them.
-                    let (new, step) = self.steps.insert(node, number, Step::LIMIT as u32 - 1 - self.nodes as u32);
-                    self.nodes += usize::from(new);
-                    if !last {
-                        step.goes_on();
-                    }
-                    place = Some(step.node());
-                    &mut step.entry
-                }
-            };
-            if last {
-                match *slot {
-                    NONE => *slot = id,
-                    first => self.same.pairs.push((first, id)),
-                }
+            let number = self.word(token, Word::GOES_ON);
+            // Counted down from the top, so that words, counted up, never meet them.
+            let (new, step) = self.steps.insert(node, number, Step::LIMIT as u32 - 1 - self.nodes as u32);
+            self.nodes += usize::from(new);
+            node = step.node();
+            if tokens.peek().is_some() {
+                step.goes_on();
+                continue;
+            }
+            match step.entry {
+                NONE => step.entry = id,
+                first => self.same.pairs.push((first, id)),
             }
         }
         self.longest = self.longest.max(count);
-        if self.words.len() >= Word::LIMIT || self.nodes >= Word::LIMIT {
-            return Err(Error::TooMany(format!("their words are more than {}", Word::LIMIT)));
+        if self.next >= Word::LIMIT || self.nodes >= Word::LIMIT {
+            return Err(Error::TooMany(format!("they and their words are more than {}", Word::LIMIT)));
         }
         Ok(())
+    }
+
+    /// The number of a word of an entry, which gets `flag`.
+    fn word(&mut self, word: &str, flag: u32) -> u32 {
+        let (new, word) = self.words.insert(word.as_bytes(), self.next as u32);
+        self.next += usize::from(new);
+        word.mark(flag);
+        word.number()
     }
 }
 

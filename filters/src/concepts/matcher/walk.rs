@@ -1,12 +1,16 @@
 //! Texts going by, token by token.
 //!
-//! Nothing here is hard but to wait for memory: the tables are larger than the caches. So texts are laid behind each other, and
-//! the work is done in passes over a block of tokens, none of which branches on what it has just read from a table, so that the
-//! accesses of a pass overlap: cut, look the words up, ask the filter for pairs; only then follow the few pairs that are left.
+//! Nothing here is hard but to wait for memory, and for branches that no processor can foresee. So texts are laid behind each
+//! other, and the work is done in passes over a block of tokens. None of them branches on what it has just read from a table:
+//! each lists what is left for the next one, and the accesses of a pass overlap. Cut, and look the words up among those that
+//! went by before; look the others up among all; ask the filter for pairs; follow the pairs that are left.
 
+use super::found::Found;
+use super::hot::Hot;
+use super::key::{Key, WINDOW};
 use super::separators::{CHUNK, END, is_mark, separators};
-use super::steps::Steps;
-use super::words::{Key, WINDOW, Word};
+use super::steps::{Step, Steps};
+use super::words::Word;
 use super::{EntryId, Matcher, NONE, Scratch};
 
 /// Tokens that are looked at together, at least.
@@ -14,10 +18,12 @@ const BLOCK: usize = 256;
 /// Bytes of text that are laid behind each other, at least, where there are so many.
 const RUN: usize = 16 << 10;
 
-/// A token of the spaced text: `text[start..end]`.
+/// A word that has not gone by lately: `text[start..end]`.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Token {
+struct Missed {
     key: Key,
+    /// The token's place in the block.
+    at: u32,
     start: usize,
     end: usize,
 }
@@ -27,33 +33,48 @@ pub(super) struct Token {
 pub(super) struct Run {
     /// The texts, each with [`END`] behind it, and zeros at the end, so that a window or a chunk may reach over it.
     text: Vec<u8>,
-    tokens: Vec<Token>,
+    /// What is known of each token of the block.
     known: Vec<Word>,
-    /// Places in the block whose words the first look did not settle.
-    unsure: Vec<u32>,
-    /// Places in the block where one word is an entry.
-    ones: Vec<u32>,
-    /// Places in the block where an entry of several words may begin by its first two words alone, with the hash of the two.
-    hashes: Vec<(u32, u64)>,
-    /// Those of them that passed the filter.
-    pairs: Vec<(u32, u64)>,
+    missed: Vec<Missed>,
     /// Places in the block that are the end of a text.
     ends: Vec<u32>,
+    lists: Lists,
     /// The number of the text that goes by.
     number: usize,
 }
 
+/// What the passes over a block hand on to each other.
+#[derive(Default)]
+struct Lists {
+    /// Places in the block where an entry of several words may begin by its first two words, with the hash of the two.
+    pairs: Vec<(u32, u64)>,
+    /// Places where one does begin, and the entry of the two words or [`NONE`].
+    twos: Vec<(u32, EntryId)>,
+    /// Places where one begins that may be longer, and the node behind its first two words.
+    longer: Vec<(u32, u32)>,
+    /// Places where one of three and more words begins, and the entry.
+    mores: Vec<(u32, EntryId)>,
+}
+
 impl Run {
     fn reserve(&mut self, tokens: usize) {
-        if self.tokens.len() < tokens {
-            self.tokens.resize(tokens, Token::default());
+        if self.known.len() < tokens {
             self.known.resize(tokens, Word::UNKNOWN);
-            self.unsure.resize(tokens, 0);
-            self.ones.resize(tokens, 0);
-            self.hashes.resize(tokens, (0, 0));
-            self.pairs.resize(tokens, (0, 0));
+            self.missed.resize(tokens, Missed::default());
+            self.ends.resize(tokens, 0);
+            self.lists.pairs.resize(tokens, (0, 0));
+            self.lists.twos.resize(tokens, (0, NONE));
+            self.lists.longer.resize(tokens, (0, 0));
         }
     }
+}
+
+/// How far a block has come.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    tokens: usize,
+    missed: usize,
+    ends: usize,
 }
 
 impl Matcher {
@@ -82,12 +103,13 @@ impl Matcher {
 
     /// Cuts the texts that lie there into tokens, looks at them block by block, and clears the texts away.
     fn run(&self, scratch: &mut Scratch, each: &mut impl FnMut(usize, &[EntryId])) {
-        let len = scratch.run.text.len();
-        scratch.run.text.resize(len + CHUNK.max(WINDOW), 0);
+        let Scratch { run: Run { text, known, missed, ends, lists, number }, hot, found, .. } = scratch;
+        let hot = hot.get_or_insert_with(Hot::default);
+        let len = text.len();
+        text.resize(len + CHUNK.max(WINDOW), 0);
         let limit = BLOCK.max(4 * self.longest);
-        let (mut count, mut done, mut from) = (0, 0, 0);
+        let (mut counts, mut from) = (Counts::default(), 0);
         for base in (0..len).step_by(CHUNK) {
-            let Run { text, tokens, .. } = &mut scratch.run;
             let mut chunk = [0; CHUNK];
             chunk.copy_from_slice(&text[base..base + CHUNK]);
             let mut mask = separators(&chunk);
@@ -95,100 +117,139 @@ impl Matcher {
                 let at = base + mask.trailing_zeros() as usize;
                 mask &= mask - 1;
                 let byte = text[at];
-                let two = &mut tokens[count..count + 2];
                 let key = Key::of(text, from, at);
-                self.words.prefetch(key);
-                two[0] = Token { key, start: from, end: at };
-                two[1] = Token { key: Key::of_byte(byte), start: at, end: at + 1 };
-                count += 1 + usize::from(is_mark(byte));
+                let (word, is_known) = hot.get(self.mark, key);
+                let two = &mut known[counts.tokens..counts.tokens + 2];
+                two[0] = word;
+                two[1] = self.marks[usize::from(byte)];
+                missed[counts.missed] = Missed { key, at: counts.tokens as u32, start: from, end: at };
+                counts.missed += usize::from(!is_known);
+                ends[counts.ends] = counts.tokens as u32 + 1;
+                counts.ends += usize::from(byte == END);
+                counts.tokens += 1 + usize::from(is_mark(byte));
                 from = at + 1;
             }
-            if count >= limit {
+            if counts.tokens >= limit {
+                self.look_up(text, &missed[..counts.missed], known, hot);
                 // An entry that begins near the end of the block may go on behind it.
                 let begun = self.longest.saturating_sub(1);
-                self.block(scratch, done, count, count - begun, each);
-                scratch.run.tokens.copy_within(count - begun..count, 0);
-                scratch.run.known.copy_within(count - begun..count, 0);
-                (count, done) = (begun, begun);
+                let stop = counts.tokens - begun;
+                let done = self.block(&known[..counts.tokens], stop, &ends[..counts.ends], lists, found, number, each);
+                known.copy_within(stop..counts.tokens, 0);
+                ends.copy_within(done..counts.ends, 0);
+                counts = Counts { tokens: begun, missed: 0, ends: counts.ends - done };
+                ends[..counts.ends].iter_mut().for_each(|end| *end -= stop as u32);
             }
         }
-        self.block(scratch, done, count, count, each);
-        scratch.run.text.clear();
+        self.look_up(text, &missed[..counts.missed], known, hot);
+        self.block(&known[..counts.tokens], counts.tokens, &ends[..counts.ends], lists, found, number, each);
+        text.clear();
     }
 
-    /// Looks at a block of `count` tokens, of which the words of the first `done` are known from the block before, for entries that
-    /// begin before `stop`.
-    fn block(&self, scratch: &mut Scratch, done: usize, count: usize, stop: usize, each: &mut impl FnMut(usize, &[EntryId])) {
-        let Scratch { run, found, .. } = scratch;
-        let Run { text, tokens, known, unsure, ones, hashes, pairs, ends, number } = run;
-        let tokens = &tokens[..count];
-        let known = &mut known[..count];
-        let (unsure, ones, hashes, pairs) = (&mut unsure[..count], &mut ones[..count], &mut hashes[..count], &mut pairs[..count]);
-
-        let mut n = 0;
-        for at in done..count {
-            let (word, certain) = self.words.glance(tokens[at].key);
-            known[at] = word;
-            unsure[n] = at as u32;
-            n += usize::from(!certain);
-        }
-        let unsure = &unsure[..n];
-        unsure.iter().for_each(|at| self.words.prefetch_more(tokens[*at as usize].key));
-        for at in unsure.iter().map(|at| *at as usize) {
-            known[at] = self.words.get(tokens[at].key, &text[tokens[at].start..tokens[at].end]);
-        }
-
-        ends.clear();
-        n = 0;
-        for at in 0..stop {
-            ones[n] = at as u32;
-            n += usize::from(known[at].entry != NONE);
-            if tokens[at].key == Key::of_byte(END) {
-                ends.push(at as u32);
+    /// Looks words up among all.
+    fn look_up(&self, text: &[u8], missed: &[Missed], known: &mut [Word], hot: &mut Hot) {
+        missed.iter().for_each(|word| self.words.prefetch(word.key));
+        for &Missed { key, at, start, end } in missed {
+            let (mut word, is_certain) = self.words.glance(key);
+            if !is_certain {
+                word = self.words.get(key, &text[start..end]);
             }
+            known[at as usize] = word;
+            hot.put(self.mark, key, word);
         }
-        let ones = &ones[..n];
+    }
 
-        n = 0;
-        for at in 0..stop.min(count.saturating_sub(1)) {
-            let (word, next) = (known[at], known[at + 1]);
-            let hash = Steps::hash(word.number(), next.number());
-            hashes[n] = (at as u32, hash);
-            let may = word.is(Word::STARTS) & next.is(Word::GOES_ON);
-            n += usize::from(may);
+    /// Looks at the tokens `known` for entries that begin before `stop`, where `ends` of the texts are. Says how many of these it
+    /// has come to.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one scratch, which the caller has taken apart")]
+    fn block(
+        &self,
+        known: &[Word],
+        stop: usize,
+        ends: &[u32],
+        lists: &mut Lists,
+        found: &mut Found,
+        number: &mut usize,
+        each: &mut impl FnMut(usize, &[EntryId]),
+    ) -> usize {
+        let twos = self.several(known, stop, lists);
+        let (mut twos, mut mores) = (&lists.twos[..twos], &lists.mores[..]);
+        let entries = self.entries as u32;
+        let (mut from, mut done) = (0, 0);
+        loop {
+            let end = ends.get(done).map_or(usize::MAX, |end| *end as usize);
+            self.hits(known[from..end.min(stop)].iter().map(|word| word.entry(entries)), found);
+            self.hits(before(&mut twos, end), found);
+            self.hits(before(&mut mores, end), found);
+            if end >= stop {
+                return done;
+            }
+            each(*number, found.ids());
+            found.clear();
+            *number += 1;
+            from = end;
+            done += 1;
+        }
+    }
+
+    /// Lists the entries of several words that begin before `stop`; says how many `twos` there are.
+    fn several(&self, known: &[Word], stop: usize, lists: &mut Lists) -> usize {
+        let Lists { pairs, twos, longer, mores } = lists;
+        let mut n = 0;
+        for (at, two) in known.windows(2).take(stop).enumerate() {
+            let (word, next) = (two[0], two[1]);
+            pairs[n] = (at as u32, Steps::hash(word.number(), next.number()));
+            n += usize::from(word.is(Word::STARTS) & next.is(Word::GOES_ON));
+        }
+        let mut left = 0;
+        for at in 0..n {
+            let pair = pairs[at];
+            pairs[left] = pair;
+            left += usize::from(self.steps.may_have(pair.1));
         }
         // Nothing is asked for that is not needed: the lines that can be on their way at a time are few.
-        let hashes = &hashes[..n];
-        hashes.iter().for_each(|(_, hash)| self.steps.prefetch_filter(*hash));
-        n = 0;
-        for &(place, hash) in hashes {
-            pairs[n] = (place, hash);
-            n += usize::from(self.steps.may_have(hash));
-        }
-        let pairs = &pairs[..n];
+        let pairs = &pairs[..left];
         pairs.iter().for_each(|(_, hash)| self.steps.prefetch(*hash));
 
-        let (mut ones, mut pairs) = (ones.iter().peekable(), pairs.iter().peekable());
-        for end in ends.iter().copied().chain([u32::MAX]) {
-            while let Some(at) = ones.next_if(|at| **at < end) {
-                self.hit(known[*at as usize].entry, found);
+        let (mut n, mut far) = (0, 0);
+        for &(at, hash) in pairs {
+            let place = at as usize;
+            let (word, next) = (known[place].number(), known[place + 1].number());
+            let (mut step, mut same, elsewhere) = self.steps.glance(hash, word, next);
+            if elsewhere && let Some(other) = self.steps.get(word, next) {
+                (step, same) = (other, true);
             }
-            while let Some((at, _)) = pairs.next_if(|(at, _)| *at < end) {
-                let mut node = Some(known[*at as usize].number());
-                for next in &known[*at as usize + 1..] {
-                    let step = node.filter(|_| next.is(Word::GOES_ON)).and_then(|node| self.steps.get(node, next.number()));
-                    let Some(step) = step else { break };
-                    if step.entry != NONE {
-                        self.hit(step.entry, found);
-                    }
-                    node = step.next();
+            twos[n] = (at, step.entry);
+            n += usize::from(same & (step.entry != NONE));
+            longer[far] = (at, step.node());
+            let third = known.get(place + 2).copied().unwrap_or(Word::UNKNOWN);
+            let may = self.steps.may_have(Steps::hash(step.node(), third.number()));
+            far += usize::from(same & step.is_on_the_way() & third.is(Word::GOES_ON) & may);
+        }
+
+        mores.clear();
+        for &(at, mut node) in &longer[..far] {
+            for next in &known[at as usize + 2..] {
+                let step: Option<Step> = if next.is(Word::GOES_ON) { self.steps.get(node, next.number()) } else { None };
+                let Some(step) = step else { break };
+                if step.entry != NONE {
+                    mores.push((at, step.entry));
                 }
-            }
-            if end != u32::MAX {
-                each(*number, found.ids());
-                found.clear();
-                *number += 1;
+                if !step.is_on_the_way() {
+                    break;
+                }
+                node = step.node();
             }
         }
+        n
     }
+}
+
+/// Takes the front of `list`, what begins before `end`, off it.
+#[inline]
+fn before<'a>(list: &mut &'a [(u32, EntryId)], end: usize) -> impl Iterator<Item = EntryId> + use<'a> {
+    let many = list.iter().position(|(at, _)| *at as usize >= end).unwrap_or(list.len());
+    let (front, rest) = list.split_at(many);
+    *list = rest;
+    front.iter().map(|(_, entry)| *entry)
 }

@@ -1,127 +1,75 @@
-//! The words of the entries, numbered: an open-addressing table that compares whole words without a second memory access.
+//! The words of the entries, numbered: a table of buckets that compares whole words, mostly with one memory access.
 
 use std::ops::Range;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::NONE;
+use super::key::Key;
 use super::prefetch::prefetch;
 
-/// Bytes that [`Key::of`] reads at once.
-pub(super) const WINDOW: usize = 16;
-/// Longest word that is stored in the table itself.
-const INLINE: usize = 15;
-
-/// What stands for a word in the table: up to 15 bytes are the word itself with its length in the last byte; longer ones are
-/// their hash, and the bytes are compared besides.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Key {
-    low: u64,
-    high: u64,
-}
-
-impl Key {
-    /// The key of `text[start..end]`; `text` goes on for [`WINDOW`] bytes from `start` at least.
-    #[inline]
-    pub(super) fn of(text: &[u8], start: usize, end: usize) -> Self {
-        let len = end - start;
-        if len > INLINE {
-            return Self::long(&text[start..end]);
-        }
-        let mut window = [0; WINDOW];
-        window.copy_from_slice(&text[start..start + WINDOW]);
-        let word = u128::from_le_bytes(window) & ((1u128 << (8 * len)) - 1);
-        Self { low: word as u64, high: (word >> 64) as u64 | (len as u64) << 56 }
-    }
-
-    /// The key of a word that stands alone.
-    fn alone(word: &[u8]) -> Self {
-        if word.len() > INLINE {
-            return Self::long(word);
-        }
-        let mut window = [0; WINDOW];
-        window[..word.len()].copy_from_slice(word);
-        Self::of(&window, 0, word.len())
-    }
-
-    #[cold]
-    fn long(word: &[u8]) -> Self {
-        Self { low: xxh3_64(word), high: u64::MAX }
-    }
-
-    /// The key of a word of one byte.
-    #[inline]
-    pub(super) fn of_byte(byte: u8) -> Self {
-        Self { low: u64::from(byte), high: 1 << 56 }
-    }
-
-    #[inline]
-    fn is_inline(self) -> bool {
-        self.high != u64::MAX
-    }
-
-    #[inline]
-    fn hash(self) -> u64 {
-        fold(self.low ^ 0x9e37_79b9_7f4a_7c15, self.high ^ 0xd1b5_4a32_d192_ed03)
-    }
-}
-
-/// Both halves of a 128-bit product: each bit of either factor reaches the upper bits of the result.
-#[inline]
-pub(super) fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
-}
-
-/// What is known of a word.
+/// What is known of a word: its number, with [`Word::STARTS`] and [`Word::GOES_ON`].
 #[derive(Clone, Copy)]
-pub(super) struct Word {
-    /// Its number, with [`Word::STARTS`] and [`Word::GOES_ON`].
-    number: u32,
-    /// The entry that is this one word, or [`NONE`].
-    pub(super) entry: u32,
-}
+pub(super) struct Word(u32);
 
 impl Word {
     /// An entry of several words starts with it.
     pub(super) const STARTS: u32 = 1 << 31;
     /// An entry has it in second place or later.
     pub(super) const GOES_ON: u32 = 1 << 30;
-    /// A word of no entry.
-    pub(super) const UNKNOWN: Self = Self { number: 0, entry: NONE };
     /// Numbers are below it.
-    pub(super) const LIMIT: usize = 1 << 30;
+    pub(super) const LIMIT: usize = (1 << 30) - 1;
+    /// A word of no entry.
+    pub(super) const UNKNOWN: Self = Self(Self::LIMIT as u32);
 
     #[inline]
     pub(super) fn number(self) -> u32 {
-        self.number & !(Self::STARTS | Self::GOES_ON)
+        self.0 & !(Self::STARTS | Self::GOES_ON)
+    }
+
+    /// The entry that is this one word, or [`NONE`]. Such words are numbered as their entries, which are `entries`; others are
+    /// above.
+    #[inline]
+    pub(super) fn entry(self, entries: u32) -> u32 {
+        if self.number() < entries { self.number() } else { NONE }
     }
 
     #[inline]
     pub(super) fn is(self, flag: u32) -> bool {
-        self.number & flag != 0
+        self.0 & flag != 0
     }
 
     pub(super) fn mark(&mut self, flag: u32) {
-        self.number |= flag;
+        self.0 |= flag;
     }
 }
 
-/// A cell of the table.
+/// Slots of a bucket.
+const SLOTS: usize = 3;
+
+/// One cache line, filled from the front.
 #[derive(Clone, Copy)]
-struct Slot {
-    key: Key,
-    word: Word,
+#[repr(align(64))]
+struct Bucket {
+    keys: [Key; SLOTS],
+    words: [Word; SLOTS],
+    /// A bit for each word that belongs here but is in one of the next buckets: bit 0 to 31 by the lowest bits of its hash. A
+    /// word that is nowhere is mostly told by it, also where the bucket is full.
+    spilled: u32,
 }
 
-/// The key of an empty slot, which no word has: the last byte is a length of at most 15, or all of `high` is ones.
-const EMPTY: Key = Key { low: 0, high: 0x80 << 56 };
+impl Bucket {
+    const NEW: Self = Self { keys: [Key::EMPTY; SLOTS], words: [Word::UNKNOWN; SLOTS], spilled: 0 };
+
+    #[inline]
+    fn spill_bit(hash: u64) -> u32 {
+        1 << (hash & 31)
+    }
+}
 
 /// Word → [`Word`].
 pub(super) struct Words {
-    /// At most two thirds filled, half in the end. Their number is no power of two, so that the table is never larger than it must be: it does not
-    /// fit into the cache, and what is not in the cache is what a lookup costs.
-    slots: Vec<Slot>,
+    /// Two thirds filled in the end. Their number is no power of two, so that the table is never larger than it must be: it does
+    /// not fit into the cache, and what is not in the cache is what a lookup costs.
+    buckets: Vec<Bucket>,
     len: usize,
     /// The number of each long word and where it is in `long_text`, in the order of the numbers.
     longs: Vec<(u32, Range<usize>)>,
@@ -130,95 +78,114 @@ pub(super) struct Words {
 
 impl Words {
     pub(super) fn new() -> Self {
-        Self { slots: Self::room(8), len: 0, longs: Vec::new(), long_text: Vec::new() }
+        Self { buckets: vec![Bucket::NEW; 4], len: 0, longs: Vec::new(), long_text: Vec::new() }
     }
 
-    fn room(words: usize) -> Vec<Slot> {
-        vec![Slot { key: EMPTY, word: Word::UNKNOWN }; words + words / 2 + 2]
-    }
-
-    /// What is known of `word`, a new word getting the next number.
-    pub(super) fn insert(&mut self, word: &[u8]) -> &mut Word {
-        if (self.len + 1) * 3 > self.slots.len() * 2 {
-            self.resize(self.slots.len() * 4 / 3 + 8);
+    /// What is known of `word`, a new word getting `number`, which is above those of all before. Says whether it was new.
+    pub(super) fn insert(&mut self, word: &[u8], number: u32) -> (bool, &mut Word) {
+        if (self.len + 1) * 4 > self.buckets.len() * SLOTS * 3 {
+            self.resize(self.buckets.len() * 2);
         }
         let key = Key::alone(word);
-        let at = self.find(key, word);
-        if self.slots[at].key == EMPTY {
-            let number = self.len as u32;
-            if !key.is_inline() {
-                let from = self.long_text.len();
-                self.long_text.extend_from_slice(word);
-                // Numbers only grow, so that the list is sorted by them.
-                self.longs.push((number, from..self.long_text.len()));
+        let place = self.find(key, word);
+        let (at, slot) = match place {
+            Some(place) => place,
+            None => {
+                if !key.is_inline() {
+                    let from = self.long_text.len();
+                    self.long_text.extend_from_slice(word);
+                    // Numbers only grow, so that the list is sorted by them.
+                    self.longs.push((number, from..self.long_text.len()));
+                }
+                self.len += 1;
+                self.put(key, Word(number))
             }
-            self.slots[at] = Slot { key, word: Word { number, entry: NONE } };
-            self.len += 1;
-        }
-        &mut self.slots[at].word
+        };
+        (place.is_none(), &mut self.buckets[at].words[slot])
     }
 
     /// Gives back the room that was kept for more words; to be called once all words are in.
     pub(super) fn finish(&mut self) {
-        // Words that came first, which are the frequent ones in most lists, get the slots that are looked at first.
-        let mut words: Vec<Slot> = self.slots.drain(..).filter(|slot| slot.key != EMPTY).collect();
-        words.sort_unstable_by_key(|slot| slot.word.number());
-        self.slots = vec![Slot { key: EMPTY, word: Word::UNKNOWN }; self.len * 2 + 2];
-        words.into_iter().for_each(|slot| self.place(slot));
+        self.resize(self.len / 2 + 2);
     }
 
-    /// Puts a word that is not there into the first empty slot.
-    fn place(&mut self, slot: Slot) {
-        let mut at = self.home(slot.key);
-        while self.slots[at].key != EMPTY {
-            at = if at + 1 == self.slots.len() { 0 } else { at + 1 };
+    fn resize(&mut self, buckets: usize) {
+        let old = std::mem::replace(&mut self.buckets, vec![Bucket::NEW; buckets]);
+        let mut words: Vec<(Key, Word)> = old.iter().flat_map(|bucket| bucket.keys.into_iter().zip(bucket.words)).collect();
+        words.retain(|(key, _)| !key.same(Key::EMPTY));
+        // Words that came first, which are the frequent ones in most lists, get the slots that are looked at first.
+        words.sort_unstable_by_key(|(_, word)| word.number());
+        for (key, word) in words {
+            self.put(key, word);
         }
-        self.slots[at] = slot;
+    }
+
+    /// Puts a word that is not there into the first empty slot; says where.
+    fn put(&mut self, key: Key, word: Word) -> (usize, usize) {
+        let home = self.home(key);
+        let mut at = home;
+        loop {
+            let bucket = &mut self.buckets[at];
+            if let Some(slot) = bucket.keys.iter().position(|key| key.same(Key::EMPTY)) {
+                bucket.keys[slot] = key;
+                bucket.words[slot] = word;
+                if at != home {
+                    self.buckets[home].spilled |= Bucket::spill_bit(key.hash());
+                }
+                return (at, slot);
+            }
+            at = self.behind(at);
+        }
     }
 
     #[inline]
     fn home(&self, key: Key) -> usize {
-        ((u128::from(key.hash()) * self.slots.len() as u128) >> 64) as usize
+        ((u128::from(key.hash()) * self.buckets.len() as u128) >> 64) as usize
+    }
+
+    fn behind(&self, at: usize) -> usize {
+        if at + 1 == self.buckets.len() { 0 } else { at + 1 }
     }
 
     /// Asks for the memory that [`Words::glance`] will read.
     #[inline]
     pub(super) fn prefetch(&self, key: Key) {
-        prefetch(&self.slots, self.home(key));
+        prefetch(&self.buckets, self.home(key));
     }
 
-    /// Asks for the line behind the one that [`Words::glance`] read.
-    #[inline]
-    pub(super) fn prefetch_more(&self, key: Key) {
-        prefetch(&self.slots, self.home(key) + 2);
-    }
-
-    /// What the first slot looked at says of a word, and whether that is certain. No step of it depends on what was read, so that
-    /// the memory accesses of a run of words overlap.
+    /// What the first bucket says of a word, and whether that is certain. Nothing depends on what was read, so that the waits of
+    /// many words overlap.
     #[inline]
     pub(super) fn glance(&self, key: Key) -> (Word, bool) {
-        let slot = &self.slots[self.home(key)];
-        let same = (slot.key == key) & key.is_inline();
-        let mask = u32::from(same).wrapping_neg();
-        let word = Word { number: slot.word.number & mask, entry: slot.word.entry | !mask };
-        (word, same | (slot.key == EMPTY))
+        let bucket = &self.buckets[self.home(key)];
+        let mut word = Word::UNKNOWN;
+        for slot in 0..SLOTS {
+            word = if bucket.keys[slot].same(key) { bucket.words[slot] } else { word };
+        }
+        let unknown = word.number() == Word::UNKNOWN.number();
+        (word, key.is_inline() & (!unknown | (bucket.spilled & Bucket::spill_bit(key.hash()) == 0)))
     }
 
     /// What is known of `word`, whose key is given.
+    #[cold]
     pub(super) fn get(&self, key: Key, word: &[u8]) -> Word {
-        // An empty slot holds the unknown word.
-        self.slots[self.find(key, word)].word
+        self.find(key, word).map_or(Word::UNKNOWN, |(at, slot)| self.buckets[at].words[slot])
     }
 
-    /// The slot that has the word, or the empty one where it would be.
-    fn find(&self, key: Key, word: &[u8]) -> usize {
+    /// Bucket and slot of the word.
+    fn find(&self, key: Key, word: &[u8]) -> Option<(usize, usize)> {
         let mut at = self.home(key);
         loop {
-            let slot = &self.slots[at];
-            if slot.key == EMPTY || (slot.key == key && (key.is_inline() || self.is_long(slot.word, word))) {
-                return at;
+            let bucket = &self.buckets[at];
+            for slot in 0..SLOTS {
+                if bucket.keys[slot].same(Key::EMPTY) {
+                    return None;
+                }
+                if bucket.keys[slot].same(key) && (key.is_inline() || self.is_long(bucket.words[slot], word)) {
+                    return Some((at, slot));
+                }
             }
-            at = if at + 1 == self.slots.len() { 0 } else { at + 1 };
+            at = self.behind(at);
         }
     }
 
@@ -227,19 +194,9 @@ impl Words {
         place.is_ok_and(|place| self.long_text[self.longs[place].1.clone()] == *word)
     }
 
-    fn resize(&mut self, words: usize) {
-        let old = std::mem::replace(&mut self.slots, Self::room(words));
-        old.into_iter().filter(|slot| slot.key != EMPTY).for_each(|slot| self.place(slot));
-    }
-
-    /// How many words there are.
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Bytes held on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.slots.len() * size_of::<Slot>() + self.long_text.len() + self.longs.len() * size_of::<(u32, Range<usize>)>()
+        self.buckets.len() * size_of::<Bucket>() + self.long_text.len() + self.longs.len() * size_of::<(u32, Range<usize>)>()
     }
 }
 
@@ -258,21 +215,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_word_keeps_its_number(words in proptest::collection::vec("[a-c\u{0}é]{0,20}", 0..200)) {
+        fn each_word_keeps_its_number(words in proptest::collection::vec("[a-c\u{0}é]{0,20}", 0..200), others in proptest::collection::vec("[a-c]{0,20}", 0..200)) {
             let mut table = Words::new();
             let mut want = HashMap::new();
             for word in &words {
                 let next = want.len() as u32;
                 let number = *want.entry(word.clone()).or_insert(next);
-                prop_assert_eq!(table.insert(word.as_bytes()).number(), number);
+                let (new, found) = table.insert(word.as_bytes(), next);
+                prop_assert_eq!((new, found.number()), (number == next, number));
             }
-            prop_assert_eq!(table.len(), want.len());
-            want.iter().for_each(|(word, number)| table.insert(word.as_bytes()).entry = *number);
             table.finish();
-            for (word, number) in &want {
-                prop_assert_eq!(table.get(key(word), word.as_bytes()).entry, *number);
-                let (word, certain) = table.glance(key(word));
-                prop_assert!(!certain || word.entry == *number);
+            for word in words.iter().chain(&others) {
+                let number = want.get(word).copied().unwrap_or(Word::UNKNOWN.number());
+                prop_assert_eq!(table.get(key(word), word.as_bytes()).number(), number);
+                let (found, certain) = table.glance(key(word));
+                prop_assert!(!certain || found.number() == number);
             }
         }
     }
@@ -283,7 +240,7 @@ mod tests {
         table.finish();
         for word in ["", "a", "a word of more than fifteen bytes"] {
             let found = table.get(key(word), word.as_bytes());
-            assert!(found.entry == NONE && !found.is(Word::STARTS) && !found.is(Word::GOES_ON));
+            assert!(found.entry(u32::MAX >> 2) == NONE && !found.is(Word::STARTS) && !found.is(Word::GOES_ON));
         }
     }
 }
