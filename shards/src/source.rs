@@ -1,7 +1,8 @@
 //! Input files, named by path, glob or url, on this machine or in an object store.
 
-use std::io::{self, Read};
-use std::ops::Range;
+mod remote;
+
+use std::io::Read;
 use std::path::Path as FsPath;
 use std::sync::Arc;
 
@@ -14,10 +15,8 @@ use parquet::file::reader::{ChunkReader, Length};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
-use crate::storage::{StorageError, open_url, remote_url};
-
-/// Bytes that a remote reader asks for at a time.
-const RANGE_BYTES: u64 = 8 << 20;
+use crate::storage::{Address, Settings, StorageError, Vendor, open_address};
+pub use remote::{RemoteInput, RemoteRead};
 
 /// An input that cannot be found or opened.
 #[derive(Debug, Error)]
@@ -66,18 +65,23 @@ impl SourceFile {
     }
 }
 
-/// Finds the files of a pattern, sorted by name. A folder stands for all files in it, at any depth.
+/// Finds the files of a pattern, sorted by name. A folder stands for all files in it, at any depth. A web server has
+/// neither folders nor patterns: an `http://` or `https://` url is one file.
 ///
 /// # Errors
 /// [`SourceError::NoMatch`] when there are none, with the pattern.
 pub async fn expand(pattern: &str) -> Result<Vec<SourceFile>, SourceError> {
-    let mut files = match remote_url(pattern) {
-        Some(url) => {
-            let (store, path) = open_url(&url)?;
-            let base = url.as_str().strip_suffix(path.as_ref()).unwrap_or(url.as_str()).to_owned();
-            expand_remote(pattern, &base, store, path).await?
-        }
-        None => expand_local(pattern)?,
+    expand_with(pattern, &Settings::from_environment()).await
+}
+
+/// As [`expand`], with settings for object stores that are not those of the environment.
+///
+/// # Errors
+/// As [`expand`].
+pub async fn expand_with(pattern: &str, settings: &Settings) -> Result<Vec<SourceFile>, SourceError> {
+    let mut files = match Address::parse(pattern)? {
+        Some(address) => expand_remote(pattern, &address, open_address(&address, settings)?).await?,
+        None => expand_local(pattern.strip_prefix("file://").unwrap_or(pattern))?,
     };
     if files.is_empty() {
         return Err(SourceError::NoMatch(pattern.to_owned()));
@@ -124,26 +128,54 @@ fn local_file(path: &FsPath) -> Result<SourceFile, SourceError> {
     Ok(SourceFile { uri: path.display().to_string(), size: meta.len(), version: modified.to_string() })
 }
 
-async fn expand_remote(pattern: &str, base: &str, store: Arc<dyn ObjectStore>, path: Path) -> Result<Vec<SourceFile>, SourceError> {
+async fn expand_remote(pattern: &str, address: &Address, store: Arc<dyn ObjectStore>) -> Result<Vec<SourceFile>, SourceError> {
+    let (base, path) = (&address.base, &address.key);
     let version = |meta: &object_store::ObjectMeta| meta.e_tag.clone().unwrap_or_else(|| meta.last_modified.timestamp_millis().to_string());
     let failed = |e| StorageError::store(pattern, e);
+    if address.vendor == Vendor::Http {
+        // Whatever the path contains, it names one file: web servers have no lists.
+        return match remote::look(&store, path).await {
+            Ok(meta) => Ok(vec![SourceFile { uri: pattern.to_owned(), size: meta.size, version: version(&meta) }]),
+            Err(object_store::Error::NotFound { .. }) if path.as_ref().contains('*') => {
+                Err(SourceError::Pattern(pattern.to_owned(), "a web server has no lists; name its files one by one".to_owned()))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
+            Err(e) => Err(failed(e).into()),
+        };
+    }
     let is_glob = path.as_ref().contains(['*', '?', '[']);
-    if !is_glob {
-        match store.head(&path).await {
-            Ok(meta) => return Ok(vec![SourceFile { uri: pattern.to_owned(), size: meta.size, version: version(&meta) }]),
-            Err(object_store::Error::NotFound { .. }) => {}
+    if !path.as_ref().is_empty() {
+        // A key may have a star in its name: what is there as it is written is meant.
+        match store.head(path).await {
+            Ok(meta) if meta.size > 0 || is_glob => {
+                return Ok(vec![SourceFile { uri: pattern.to_owned(), size: meta.size, version: version(&meta) }]);
+            }
+            // An empty object of a folder's name is how some tools make folders.
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
             Err(e) => return Err(failed(e).into()),
         }
     }
     let matcher = glob::Pattern::new(path.as_ref()).map_err(|e| SourceError::Pattern(pattern.to_owned(), e.to_string()))?;
     let fixed: Path = path.parts().take_while(|part| !part.as_ref().contains(['*', '?', '['])).collect();
     let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
-    let metas: Vec<_> = store.list(Some(&fixed)).try_collect().await.map_err(failed)?;
-    Ok(metas
+    let metas: Vec<_> = store.list(is_glob.then_some(&fixed).or(Some(path))).try_collect().await.map_err(failed)?;
+    let wanted = |key: &str| match is_glob {
+        true => matcher.matches_with(key, options),
+        // Of a folder all, but what is hidden or a job's own, as on a disk.
+        false => !key[path.as_ref().len()..].split('/').any(|part| part.starts_with(['.', '_'])),
+    };
+    let mut files: Vec<SourceFile> = metas
         .into_iter()
-        .filter(|meta| !is_glob || matcher.matches_with(meta.location.as_ref(), options))
+        .filter(|meta| meta.size > 0 && wanted(meta.location.as_ref()))
         .map(|meta| SourceFile { uri: format!("{base}{}", meta.location), size: meta.size, version: version(&meta) })
-        .collect())
+        .collect();
+    if files.is_empty() && !is_glob && !path.as_ref().is_empty() {
+        // The folder's own name as an empty object, and nothing in it: the file is there and empty.
+        if let Ok(meta) = store.head(path).await {
+            files.push(SourceFile { uri: pattern.to_owned(), size: meta.size, version: version(&meta) });
+        }
+    }
+    Ok(files)
 }
 
 /// A file open for reading, front to back or at any place. Made for blocking threads: remote reads wait on the runtime.
@@ -154,24 +186,23 @@ pub enum Input {
     Remote(RemoteInput),
 }
 
-/// A file in an object store.
-#[derive(Clone)]
-pub struct RemoteInput {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    size: u64,
-    handle: Handle,
-}
-
 impl Input {
     /// Opens a file. Must be called inside a tokio runtime, and read outside its async threads.
     ///
     /// # Errors
     /// [`SourceError`] with the name; an empty file is an error.
     pub fn open(uri: &str) -> Result<Self, SourceError> {
-        match remote_url(uri) {
+        Self::open_with(uri, &Settings::from_environment())
+    }
+
+    /// As [`Input::open`], with settings for object stores that are not those of the environment.
+    ///
+    /// # Errors
+    /// As [`Input::open`].
+    pub fn open_with(uri: &str, settings: &Settings) -> Result<Self, SourceError> {
+        match Address::parse(uri)? {
             None => {
-                let path = FsPath::new(uri);
+                let path = FsPath::new(uri.strip_prefix("file://").unwrap_or(uri));
                 let file = std::fs::File::open(path).map_err(|e| StorageError::io(path, e))?;
                 let meta = file.metadata().map_err(|e| StorageError::io(path, e))?;
                 if meta.is_file() && meta.len() == 0 {
@@ -179,14 +210,12 @@ impl Input {
                 }
                 Ok(Self::Local(file))
             }
-            Some(url) => {
-                let (store, path) = open_url(&url)?;
-                let handle = Handle::current();
-                let meta = handle.block_on(store.head(&path)).map_err(|e| StorageError::store(uri, e))?;
-                if meta.size == 0 {
+            Some(address) => {
+                let remote = RemoteInput::open(uri, open_address(&address, settings)?, address.key, Handle::current())?;
+                if remote.size() == 0 {
                     return Err(SourceError::Empty(uri.to_owned()));
                 }
-                Ok(Self::Remote(RemoteInput { store, path, size: meta.size, handle }))
+                Ok(Self::Remote(remote))
             }
         }
     }
@@ -200,44 +229,11 @@ impl Input {
     }
 }
 
-impl RemoteInput {
-    fn read_from(&self, position: u64) -> RemoteRead {
-        RemoteRead { input: self.clone(), position, chunk: Bytes::new() }
-    }
-
-    fn range(&self, range: Range<u64>) -> io::Result<Bytes> {
-        self.handle.block_on(self.store.get_range(&self.path, range)).map_err(io::Error::other)
-    }
-}
-
-/// Reads an object in ranges of some MiB, so that a file of any size costs the same memory.
-pub struct RemoteRead {
-    input: RemoteInput,
-    position: u64,
-    chunk: Bytes,
-}
-
-impl Read for RemoteRead {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.chunk.is_empty() {
-            let end = (self.position + RANGE_BYTES).min(self.input.size);
-            if self.position >= end {
-                return Ok(0);
-            }
-            self.chunk = self.input.range(self.position..end)?;
-            self.position = end;
-        }
-        let count = buffer.len().min(self.chunk.len());
-        buffer[..count].copy_from_slice(&self.chunk.split_to(count));
-        Ok(count)
-    }
-}
-
 impl Length for Input {
     fn len(&self) -> u64 {
         match self {
             Self::Local(file) => file.metadata().map_or(0, |meta| meta.len()),
-            Self::Remote(remote) => remote.size,
+            Self::Remote(remote) => remote.size(),
         }
     }
 }

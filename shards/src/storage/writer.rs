@@ -3,18 +3,13 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path as FsPath, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 use sha2::{Digest, Sha256};
 
 use super::StorageError;
-
-/// Parts of a multipart upload: S3 asks for at least 5 MiB.
-const PART_BYTES: usize = 8 << 20;
+use super::remote::RemoteWrite;
 
 const TEMPORARY: &str = ".trommel-tmp-";
 
@@ -36,7 +31,7 @@ pub struct ObjectWriter {
 
 enum Sink {
     Local { file: Option<File>, temporary: PathBuf, target: PathBuf },
-    Remote { store: Arc<dyn ObjectStore>, path: Path, place: String, buffer: Vec<u8>, upload: Option<Box<dyn MultipartUpload>> },
+    Remote(Box<RemoteWrite>),
     Done,
 }
 
@@ -53,8 +48,8 @@ impl ObjectWriter {
         Ok(Self { sink: Sink::Local { file: Some(file), temporary, target }, hasher: Sha256::new(), bytes: 0 })
     }
 
-    pub(super) fn remote(store: Arc<dyn ObjectStore>, path: Path, place: String) -> Self {
-        Self { sink: Sink::Remote { store, path, place, buffer: Vec::new(), upload: None }, hasher: Sha256::new(), bytes: 0 }
+    pub(super) fn remote(write: RemoteWrite) -> Self {
+        Self { sink: Sink::Remote(Box::new(write)), hasher: Sha256::new(), bytes: 0 }
     }
 
     /// Appends bytes.
@@ -66,19 +61,7 @@ impl ObjectWriter {
         self.bytes += bytes.len() as u64;
         match &mut self.sink {
             Sink::Local { file: Some(file), target, .. } => file.write_all(&bytes).map_err(|e| StorageError::io(&*target, e)),
-            Sink::Remote { store, path, place, buffer, upload } => {
-                buffer.extend_from_slice(&bytes);
-                while buffer.len() >= PART_BYTES {
-                    let rest = buffer.split_off(PART_BYTES);
-                    let part = std::mem::replace(buffer, rest);
-                    let upload = match upload {
-                        Some(upload) => upload,
-                        None => upload.insert(store.put_multipart(path).await.map_err(|e| StorageError::store(place.clone(), e))?),
-                    };
-                    upload.put_part(PutPayload::from(part)).await.map_err(|e| StorageError::store(place.clone(), e))?;
-                }
-                Ok(())
-            }
+            Sink::Remote(write) => write.write(&bytes).await,
             Sink::Local { file: None, .. } | Sink::Done => Ok(()),
         }
     }
@@ -98,26 +81,7 @@ impl ObjectWriter {
                     .map_err(|e| StorageError::io(&place, e))?;
                 std::mem::forget(guard);
             }
-            Sink::Remote { store, path, place, buffer, upload } => {
-                let failed = |e| StorageError::store(place.clone(), e);
-                match upload {
-                    None => {
-                        store.put(&path, PutPayload::from(buffer)).await.map_err(failed)?;
-                    }
-                    Some(mut upload) => {
-                        let last = if buffer.is_empty() { Ok(()) } else { upload.put_part(PutPayload::from(buffer)).await };
-                        let done = match last {
-                            Ok(()) => upload.complete().await.map(|_| ()),
-                            Err(e) => Err(e),
-                        };
-                        if let Err(e) = done {
-                            // The parts cost money until they are aborted; the first error is the one to report.
-                            let _ = upload.abort().await;
-                            return Err(failed(e));
-                        }
-                    }
-                }
-            }
+            Sink::Remote(write) => write.finish().await?,
             Sink::Done => {}
         }
         let hasher = std::mem::take(&mut self.hasher);
@@ -129,14 +93,8 @@ impl Drop for ObjectWriter {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.sink, Sink::Done) {
             Sink::Local { temporary, .. } => drop(Sweep(temporary)),
-            Sink::Remote { upload: Some(mut upload), .. } => {
-                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                    runtime.spawn(async move {
-                        let _ = upload.abort().await;
-                    });
-                }
-            }
-            Sink::Remote { .. } | Sink::Done => {}
+            // What is under way remotely is given up by its own drop.
+            Sink::Remote(_) | Sink::Done => {}
         }
     }
 }
