@@ -52,6 +52,15 @@ impl Limits {
     /// The largest, and which it is. A crawl that hardly lasts longer than the machines ask for (a twentieth) is not bound by
     /// politeness.
     pub(crate) fn largest(&self) -> (Bound, f64) {
+        let (mut bound, hours) = self.machines();
+        if self.politeness > 1.05 * hours {
+            bound = Bound::Politeness;
+        }
+        (bound, hours.max(self.politeness))
+    }
+
+    /// The largest of what the machines ask for, and which it is; hosts left aside.
+    pub(crate) fn machines(&self) -> (Bound, f64) {
         let machines =
             [(Bound::Cpu, self.cpu), (Bound::Network, self.network), (Bound::Gpu, self.gpu), (Bound::Connections, self.connections)];
         let (mut bound, mut hours) = machines[0];
@@ -60,10 +69,7 @@ impl Limits {
                 (bound, hours) = (other, asked);
             }
         }
-        if self.politeness > 1.05 * hours {
-            bound = Bound::Politeness;
-        }
-        (bound, hours.max(self.politeness))
+        (bound, hours)
     }
 
     pub(crate) fn add(&mut self, other: &Self) {

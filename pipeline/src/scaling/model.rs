@@ -107,6 +107,7 @@ impl Model<'_> {
             policy_requests: fetch.policy_requests,
             crawl_delays: a.crawl_delays.clone(),
             scope: a.limit_scope,
+            packing: a.packing,
         }))
     }
 

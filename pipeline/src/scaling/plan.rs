@@ -136,8 +136,8 @@ type Flow = (Vec<(f64, f64)>, Option<Crawl>);
 
 /// Rows through the stages.
 ///
-/// What the crawl leaves out depends on its size, and its size on what is left out: the number of rows at the source is found in at
-/// most four steps, to a hundredth.
+/// The source is made as large as the shares of the stages ask for. What the simulated crawl cannot reach politely is missing at
+/// the end, and a warning says so: making the source larger would not bring it, because it lies on the same hosts.
 fn rows(model: &Model<'_>, shares: &[f64]) -> Result<Flow, PlanError> {
     let assumptions = model.assumptions;
     let fetch = model.fetch().map(|(index, ..)| index);
@@ -149,25 +149,16 @@ fn rows(model: &Model<'_>, shares: &[f64]) -> Result<Flow, PlanError> {
         }
         (PairsAt::Written, _) => shares.len(),
     };
-    let counts_fetch = fetch.is_some_and(|index| index < upto);
-    let plain: f64 = shares[..upto].iter().product();
-    let mut asked = 1.0;
-    let mut crawl = None;
-    for _ in 0..4 {
-        let source = assumptions.pairs / (plain * if counts_fetch { asked } else { 1.0 });
-        let Some(index) = fetch else { break };
-        let urls = source * shares[..index].iter().product::<f64>();
-        let Some(settings) = model.crawl_settings(urls, shares[index])? else { break };
-        let simulated = simulate(&settings)?;
-        let share = simulated.done as f64 / simulated.urls as f64;
-        crawl = Some(simulated);
-        let found = (share / asked - 1.0).abs() < 0.01;
-        asked = share;
-        if found || !counts_fetch {
-            break;
+    let source = assumptions.pairs / shares[..upto].iter().product::<f64>();
+    let crawl = match fetch {
+        Some(index) => {
+            let urls = source * shares[..index].iter().product::<f64>();
+            model.crawl_settings(urls, shares[index])?.map(|settings| simulate(&settings)).transpose()?
         }
-    }
-    let mut rows = assumptions.pairs / (plain * if counts_fetch { asked } else { 1.0 });
+        None => None,
+    };
+    let asked = crawl.as_ref().map_or(1.0, |crawl| crawl.done as f64 / crawl.urls as f64);
+    let mut rows = source;
     let flow = shares.iter().enumerate().map(|(index, &share)| {
         let before = rows;
         rows *= share * if fetch == Some(index) { asked } else { 1.0 };
@@ -259,7 +250,7 @@ fn warnings(stages: &[Stage], machines: &Machines, costs: &[StageCost], crawl: O
     if let Some(crawl) = crawl.filter(|crawl| crawl.left_out > 0) {
         let share = 100.0 * crawl.left_out as f64 / crawl.urls as f64;
         warnings.push(format!(
-            "{share:.2} % of the urls lie on hosts that cannot be asked for all of them politely in {} rounds",
+            "{share:.1} % of the urls are left out: their hosts cannot be asked for all of them politely in {} rounds",
             crawl.rounds.len()
         ));
     }

@@ -36,8 +36,8 @@ pub fn duration(hours: f64) -> String {
     }
 }
 
-/// Columns of text, the first to the left and the others to the right.
-fn columns(rows: &[Vec<String>]) -> String {
+/// Columns of text: the first and, where the table says so, the last to the left, the others to the right.
+fn columns(rows: &[Vec<String>], last_left: bool) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count).map(width).collect();
@@ -48,6 +48,7 @@ fn columns(rows: &[Vec<String>]) -> String {
             let pad = " ".repeat(widths[column] - cell.chars().count());
             match column {
                 0 => line.push_str(&format!("{cell}{pad}")),
+                last if last_left && last + 1 == count => line.push_str(&format!("  {cell}{pad}")),
                 _ => line.push_str(&format!("  {pad}{cell}")),
             }
         }
@@ -99,7 +100,7 @@ impl Plan {
                     .iter()
                     .map(|c| vec![c.what.to_owned(), short(c.published), short(c.planned), c.unit.to_owned(), c.source.to_owned()]),
             );
-            text.push_str(&columns(&rows));
+            text.push_str(&columns(&rows, true));
         }
         let on = &self.measured_on;
         text.push_str(&format!("\nrates measured on {} ({} cores), version {}\n", on.processor, on.cores, on.version));
@@ -110,7 +111,21 @@ impl Plan {
     }
 
     fn work(&self) -> String {
-        let head = ["stage", "rows in", "rows out", "read B", "written B", "web B", "requests", "CPU h", "GPU h", "wall", "limit", "cost"];
+        let head = [
+            "stage",
+            "rows in",
+            "rows out",
+            "read B",
+            "written B",
+            "web B",
+            "requests",
+            "CPU h",
+            "GPU h",
+            "machines",
+            "wall",
+            "limit",
+            "cost",
+        ];
         let cost = |cost: Option<f64>| cost.map_or("-".to_owned(), short);
         let mut rows = vec![cells(&head)];
         for s in &self.stages {
@@ -124,6 +139,7 @@ impl Plan {
                 short(s.requests),
                 short(s.cpu_hours),
                 short(s.gpu_hours),
+                duration(s.limits.machines().1),
                 duration(s.wall_hours),
                 s.bound.name().to_owned(),
                 cost(s.cost),
@@ -140,11 +156,12 @@ impl Plan {
             short(t.requests),
             short(t.cpu_hours),
             short(t.gpu_hours),
+            String::new(),
             duration(t.wall_hours),
             String::new(),
             cost(t.cost),
         ]);
-        columns(&rows)
+        columns(&rows, false)
     }
 
     fn storage(&self) -> String {
@@ -175,7 +192,7 @@ impl Plan {
             short(t.units),
             short(t.objects),
         ]);
-        columns(&rows)
+        columns(&rows, true)
     }
 }
 
@@ -201,7 +218,7 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let text = columns(&[cells(&["a", "bb"]), cells(&["ccc", "d"])]);
+        let text = columns(&[cells(&["a", "bb"]), cells(&["ccc", "d"])], false);
         assert_eq!(text, "a    bb\nccc   d\n");
     }
 }

@@ -20,13 +20,14 @@ use serde::Serialize;
 use super::hosts::{Shuffled, draw, poisson};
 use super::ideal::Ideal;
 use super::packer::{Packer, Piece, Unit};
-use super::settings::{CrawlSettings, LimitScope};
+use super::settings::{CrawlSettings, LimitScope, Packing};
 use super::timeline::Timeline;
 use crate::scaling::error::PlanError;
 
 /// Purposes of draws.
 const COUNT: u8 = 0;
 const PAUSE: u8 = 1;
+const PIECE: u8 = 2;
 
 /// Fractions of the urls whose times are told.
 pub const QUANTILES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 1.0];
@@ -106,7 +107,7 @@ pub fn simulate(settings: &CrawlSettings) -> Result<Crawl, PlanError> {
     let mut ideal = Ideal::default();
     let (mut urls, mut hosts, mut largest_host) = (0, 0, 0);
     let mut run = Run::new(settings);
-    let mut packer = Packer::new(settings.unit_rows, settings.host_rows);
+    let mut feed = Feed::new(settings);
     for index in Shuffled::new(distribution.hosts, settings.seed) {
         let host = index + 1;
         let count = poisson(per_weight * distribution.weight(host), draw(settings.seed, host, COUNT));
@@ -115,17 +116,17 @@ pub fn simulate(settings: &CrawlSettings) -> Result<Crawl, PlanError> {
         }
         (urls, hosts, largest_host) = (urls + count, hosts + 1, count.max(largest_host));
         ideal.host(count, run.gap(host));
-        packer.host(host, count, &mut |unit| run.unit(&unit));
+        feed.host(host, count, &mut run);
     }
-    packer.finish(&mut |unit| run.unit(&unit));
+    feed.finish(&mut run);
     let mut rounds = vec![run.end_round()];
     while rounds.len() < settings.rounds as usize && !run.deferred.is_empty() {
         let again = run.take_deferred();
-        let mut packer = Packer::new(settings.unit_rows, settings.host_rows);
+        let mut feed = Feed::new(settings);
         for (host, count) in again {
-            packer.host(host, count, &mut |unit| run.unit(&unit));
+            feed.host(host, count, &mut run);
         }
-        packer.finish(&mut |unit| run.unit(&unit));
+        feed.finish(&mut run);
         rounds.push(run.end_round());
     }
     let rate = settings.machine_rate * f64::from(settings.machines);
@@ -154,6 +155,38 @@ pub fn simulate(settings: &CrawlSettings) -> Result<Crawl, PlanError> {
         limits: periods.iter().filter(|&&seconds| seconds < end).map(limit).collect(),
         rounds,
     })
+}
+
+/// Hosts on their way into units.
+struct Feed {
+    packer: Packer,
+    /// Pieces that wait until all are known, by their hash; none where hosts are packed one after another.
+    spread: Option<(u64, Vec<(u64, Piece)>)>,
+}
+
+impl Feed {
+    fn new(settings: &CrawlSettings) -> Self {
+        let spread = (settings.packing == Packing::Spread).then(|| (settings.seed, Vec::new()));
+        Self { packer: Packer::new(settings.unit_rows, settings.host_rows), spread }
+    }
+
+    fn host(&mut self, host: u64, count: u64, run: &mut Run<'_>) {
+        let Some((seed, pieces)) = &mut self.spread else {
+            return self.packer.host(host, count, &mut |unit| run.unit(&unit));
+        };
+        let hash = |number: u64| (draw(*seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15), host, PIECE) * 2_f64.powi(53)) as u64;
+        pieces.extend((0..).zip(self.packer.pieces(host, count)).map(|(number, piece)| (hash(number), piece)));
+    }
+
+    fn finish(mut self, run: &mut Run<'_>) {
+        if let Some((_, mut pieces)) = self.spread {
+            pieces.sort_unstable_by_key(|(hash, piece)| (*hash, piece.host));
+            for (_, piece) in pieces {
+                self.packer.place(piece, &mut |unit| run.unit(&unit));
+            }
+        }
+        self.packer.finish(&mut |unit| run.unit(&unit));
+    }
 }
 
 /// A moment that orders.
@@ -386,6 +419,23 @@ mod tests {
             CrawlSettings { distribution: HostDistribution { hosts: 10_000, ..HostDistribution::default() }, ..settings(1, 200_000) };
         assert_eq!(simulate(&crawl).unwrap(), simulate(&crawl).unwrap());
         assert_ne!(simulate(&crawl).unwrap(), simulate(&CrawlSettings { seed: 1, ..crawl }).unwrap());
+    }
+
+    #[test]
+    fn large_hosts_that_are_spread_over_the_run_give_more_of_their_urls() {
+        let tight = CrawlSettings {
+            distribution: HostDistribution { hosts: 20_000, ..HostDistribution::default() },
+            unit_seconds: 60.0,
+            unit_rows: 500,
+            host_rows: 25,
+            machines: 4,
+            rounds: 1,
+            ..settings(1, 500_000)
+        };
+        let by_host = simulate(&tight).unwrap();
+        let spread = simulate(&CrawlSettings { packing: Packing::Spread, ..tight }).unwrap();
+        assert_eq!(spread.urls, by_host.urls);
+        assert!(spread.left_out < by_host.left_out / 2, "{} against {}", spread.left_out, by_host.left_out);
     }
 
     #[test]

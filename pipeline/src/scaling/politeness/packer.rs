@@ -45,16 +45,19 @@ impl Packer {
 
     /// Packs all rows of one host.
     pub(crate) fn host(&mut self, host: u64, rows: u64, emit: &mut impl FnMut(Unit)) {
-        let shared = rows > u64::from(self.host_rows);
-        let mut left = rows;
-        while left > 0 {
-            let rows = left.min(u64::from(self.host_rows)) as u32;
-            left -= u64::from(rows);
-            self.place(Piece { host, rows, shared }, emit);
+        for piece in self.pieces(host, rows) {
+            self.place(piece, emit);
         }
     }
 
-    fn place(&mut self, piece: Piece, emit: &mut impl FnMut(Unit)) {
+    /// A host's rows in pieces.
+    pub(crate) fn pieces(&self, host: u64, rows: u64) -> impl Iterator<Item = Piece> + use<> {
+        let most = u64::from(self.host_rows);
+        (0..rows.div_ceil(most)).map(move |piece| Piece { host, rows: most.min(rows - piece * most) as u32, shared: rows > most })
+    }
+
+    /// Packs one piece.
+    pub(crate) fn place(&mut self, piece: Piece, emit: &mut impl FnMut(Unit)) {
         let room = self.unit_rows - piece.rows;
         let fits = |unit: &Unit| unit.rows <= room;
         let holds = |unit: &Unit| unit.pieces.last().is_some_and(|last| last.host == piece.host);

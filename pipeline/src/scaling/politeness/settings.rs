@@ -16,6 +16,18 @@ pub enum LimitScope {
     Process,
 }
 
+/// In which order hosts' rows are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Packing {
+    /// Host after host by a hash of the host, as the program does it: the units of a large host follow each other.
+    #[default]
+    ByHost,
+    /// Piece after piece by a hash of host and piece: the units of a large host lie all over the run. The program does not do this;
+    /// it is here to show what it would be worth.
+    Spread,
+}
+
 /// Hosts whose robots.txt asks for a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +75,8 @@ pub struct CrawlSettings {
     pub crawl_delays: Vec<CrawlDelay>,
     /// Where the limits hold.
     pub scope: LimitScope,
+    /// In which order rows are packed.
+    pub packing: Packing,
 }
 
 impl Default for CrawlSettings {
@@ -84,6 +98,7 @@ impl Default for CrawlSettings {
             policy_requests: 2,
             crawl_delays: published_delays(),
             scope: LimitScope::Run,
+            packing: Packing::ByHost,
         }
     }
 }
