@@ -1,0 +1,31 @@
+//! The plan on paper: what a recipe would cost for billions of pairs, before a machine is rented.
+//!
+//! [`plan`] takes the stages of a job, rates that were measured on one machine ([`Rates`]), machines as they are written on the
+//! command line ([`Machines`]), and what no machine can measure ([`Assumptions`], each with its source). It gives bytes, requests,
+//! hours, shuffle volume, metadata and cost for every stage, and what sets its pace. How long fetching waits for hosts comes from a
+//! simulated crawl ([`politeness`]).
+//!
+//! Nothing here runs an operation of the program or looks at a clock: the same input gives the same plan.
+
+mod assumptions;
+mod cost;
+mod error;
+mod machines;
+mod model;
+mod plan;
+pub mod politeness;
+pub mod published;
+mod rates;
+mod stage;
+pub mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use assumptions::{Assumptions, PairsAt};
+pub use cost::{Bound, Limits, Metadata, StageCost};
+pub use error::PlanError;
+pub use machines::{Gpus, Group, Machines, Role};
+pub use plan::{Plan, Totals, plan};
+pub use rates::{Calibration, Item, MeasuredOn, Measurement, Rate, Rates, Source};
+pub use stage::{FetchStage, ScoreStage, Stage, StageKind};
