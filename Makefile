@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 PACKAGES := cmake nasm protobuf-compiler pkg-config libopenblas-dev
+# The tests run clusters too; the quickstart builds without them.
+CLUSTER := --features trommel/cluster,trommel-tests/cluster
 BINARY := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/trommel
 
 .PHONY: quickstart test bench bench-embed bench-select lint docs setup build peers
@@ -13,10 +15,10 @@ quickstart: build
 build: setup
 	$(CARGO) build --release --workspace
 
-# One profile for everything: the tests build on what the quickstart built. The end-to-end tests call the program itself,
-# which `cargo test` alone does not build.
-test: build
-	$(CARGO) test --release --workspace
+# One profile for everything. The end-to-end tests call the program itself, which `cargo test` alone does not build.
+test: setup
+	$(CARGO) build --release --workspace $(CLUSTER)
+	$(CARGO) test --release --workspace $(CLUSTER)
 
 bench: setup
 	$(CARGO) build --release --workspace --benches
@@ -34,10 +36,10 @@ bench-select: setup
 
 lint: setup
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release --workspace --all-targets $(CLUSTER) -- -D warnings
 
 docs: setup
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps $(CLUSTER)
 
 # System packages of the build, on Debian and its kin; elsewhere it says what is missing.
 setup:

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use trommel_filters::hashes::{BlockList, BlockListError};
-use trommel_shards::storage::Storage;
+use trommel_shards::storage::{Storage, StorageError};
 
 use crate::crawl::archive::{ArchiveImages, ArchiveLimits};
 use crate::crawl::fetch::{FetchConfig, FetchError, Fetcher};
@@ -131,6 +131,45 @@ impl Services {
         let index = Arc::new(ArchiveImages::open(&paths, ArchiveLimits::default())?);
         archives.insert(files.to_vec(), Arc::clone(&index));
         Ok(index)
+    }
+}
+
+/// The services of a process that works for many jobs, one set per output.
+pub struct ServicesPool {
+    spill_folder: PathBuf,
+    threads: usize,
+    cancel: CancellationToken,
+    progress: Arc<Progress>,
+    jobs: Mutex<HashMap<String, Arc<Services>>>,
+}
+
+impl ServicesPool {
+    /// A pool with nothing made yet. `progress` counts what all jobs do together.
+    pub fn new(spill_folder: PathBuf, threads: usize, cancel: CancellationToken, progress: Arc<Progress>) -> Self {
+        Self { spill_folder, threads, cancel, progress, jobs: Mutex::default() }
+    }
+
+    /// The services of the job that writes to this output.
+    ///
+    /// # Errors
+    /// When the output cannot be opened from this machine.
+    pub fn of(&self, output: &str) -> Result<Arc<Services>, StorageError> {
+        let mut jobs = self.jobs.lock();
+        if let Some(services) = jobs.get(output) {
+            return Ok(Arc::clone(services));
+        }
+        let storage = Storage::open(output)?;
+        let services =
+            Services::new(storage, Arc::clone(&self.progress), self.spill_folder.clone(), self.threads, self.cancel.child_token());
+        let services = Arc::new(services);
+        jobs.insert(output.to_owned(), Arc::clone(&services));
+        Ok(services)
+    }
+}
+
+impl std::fmt::Debug for ServicesPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServicesPool").field("spill_folder", &self.spill_folder).finish_non_exhaustive()
     }
 }
 

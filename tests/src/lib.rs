@@ -5,12 +5,14 @@
 //! said, since that is what the reader of a failed test needs first.
 
 mod binary;
+mod cluster;
 mod outputs;
 mod plain;
 mod scene;
 mod web;
 
 pub use binary::{Done, Trommel, binary};
+pub use cluster::Cluster;
 pub use outputs::{Table, all_files, data_files, fingerprint, fingerprint_of, sample_keys, tables, tar_members};
 pub use plain::{Gate, Plain, Reply, picture};
 pub use scene::Scene;

@@ -21,12 +21,22 @@ pub struct Scene {
 impl Scene {
     /// Serves a web of so many pages and runs `stages` over it.
     pub fn new(pages: u64, stages: &str) -> Self {
+        Self::ending(pages, stages, "webdataset")
+    }
+
+    /// As [`Scene::new`], for stages that fetch nothing: the candidates as tables.
+    pub fn of_candidates(pages: u64, stages: &str) -> Self {
+        Self::ending(pages, stages, "parquet")
+    }
+
+    fn ending(pages: u64, stages: &str, format: &str) -> Self {
         let web = Web::launch(calm(pages));
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let crawl = folder.path().join("crawl");
         web.write_wats(&crawl, 2);
         let (file, output) = (folder.path().join("job.toml"), folder.path().join("undisturbed"));
-        std::fs::write(&file, recipe("job", &crawl, &output, stages)).expect("a temporary folder can be written to");
+        std::fs::write(&file, recipe("job", &crawl, &output, stages).replace("\"webdataset\"", &format!("{format:?}")))
+            .expect("a temporary folder can be written to");
         let started = Instant::now();
         Trommel::run(&file).ends_with(0);
         Self { _web: web, recipe: file, took: started.elapsed(), output, folder }

@@ -1,12 +1,17 @@
 //! Verbs and flags. The settings that a recipe shares come from [`settings`](crate::recipe::settings).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
+use crate::engine::EngineChoice;
+use crate::ledger::Part;
 use crate::recipe::choosing::{BalanceSettings, BaselineSettings, CapSettings, SampleSettings};
 use crate::recipe::near::{DecontaminateSettings, NearSettings, RetrieveSettings};
 use crate::recipe::settings::{FetchSettings, HashSettings, KeepSettings, ReshardSettings, ScoreSettings, WriteSettings};
+use crate::report::{Metrics, Progress, Role};
 
 /// Turns web crawls into training-ready image-text datasets.
 #[derive(Debug, Parser)]
@@ -38,9 +43,34 @@ pub struct Common {
     /// Folder for spill files; the system's temporary folder by default.
     #[arg(long, global = true, env = "TROMMEL_SPILL", help_heading = "Everywhere")]
     pub spill: Option<PathBuf>,
+    /// Serve numbers for Prometheus at this address (`/metrics`), while a job, a scheduler or an executor runs.
+    #[arg(long, global = true, env = "TROMMEL_METRICS", value_name = "HOST:PORT", help_heading = "Everywhere")]
+    pub metrics: Option<String>,
+    /// Form of the log on standard error: text, or one JSON object a line. What is logged is chosen by TROMMEL_LOG.
+    #[arg(long, global = true, env = "TROMMEL_LOG_FORMAT", default_value = "text", help_heading = "Everywhere")]
+    pub log_format: LogFormat,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
 }
 
 impl Common {
+    /// Serves the numbers of this process, where they were asked for.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub(super) async fn metrics(&self, role: Role, progress: &Arc<Progress>) -> anyhow::Result<Option<Metrics>> {
+        let Some(address) = &self.metrics else { return Ok(None) };
+        let serving = Metrics::serve(address, role, Arc::clone(progress)).await;
+        Ok(Some(serving.with_context(|| format!("`--metrics {address}`"))?))
+    }
+
     /// Threads to use.
     pub fn threads(&self) -> usize {
         self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get)).max(1)
@@ -59,6 +89,15 @@ pub struct Resume {
     /// Fetch again what failed for a passing reason in an earlier run.
     #[arg(long)]
     pub retry_failed: bool,
+    /// What runs the passes: `local`, `standalone` (a cluster inside this process), or `ballista://HOST:PORT`.
+    #[arg(long, default_value = "local", env = "TROMMEL_ENGINE")]
+    pub engine: EngineChoice,
+    /// Do one share of the units, beside other runs on the same output: INDEX/COUNT, counted from 0, as job arrays count.
+    #[arg(long, env = "TROMMEL_PART", conflicts_with_all = ["fresh", "retry_failed"])]
+    pub part: Option<Part>,
+    /// Seconds to wait for a part that gives no sign of life.
+    #[arg(long, default_value_t = 3600)]
+    pub part_patience: u64,
 }
 
 /// The verbs.
@@ -110,9 +149,60 @@ pub enum Verb {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Run the scheduler of a cluster.
+    #[cfg(feature = "cluster")]
+    Scheduler(SchedulerArgs),
+    /// Run an executor of a cluster.
+    #[cfg(feature = "cluster")]
+    Executor(ExecutorArgs),
     /// Serve the miniature web until interrupted, for tests and benches.
     #[command(hide = true)]
     Miniweb(MiniwebArgs),
+}
+
+/// Flags of `scheduler`.
+#[cfg(feature = "cluster")]
+#[derive(Debug, Args)]
+pub struct SchedulerArgs {
+    /// Address and port to listen on.
+    #[arg(long, default_value = "127.0.0.1:50050")]
+    pub bind: String,
+    /// Name under which executors and clients reach this machine.
+    #[arg(long, default_value = "localhost")]
+    pub external_host: String,
+    /// Seconds without a sign of life after which an executor is lost, and its work goes elsewhere.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..))]
+    pub executor_timeout: u64,
+    /// Times that a task is tried before its job is given up.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    pub task_attempts: u16,
+}
+
+/// Flags of `executor`.
+#[cfg(feature = "cluster")]
+#[derive(Debug, Args)]
+pub struct ExecutorArgs {
+    /// The scheduler: `ballista://HOST:PORT`.
+    #[arg(long, env = "TROMMEL_SCHEDULER", default_value = "ballista://127.0.0.1:50050")]
+    pub scheduler: String,
+    /// Address to listen on for those who read this executor's shuffles.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub bind: String,
+    /// Port to listen on.
+    #[arg(long, default_value_t = 50051)]
+    pub port: u16,
+    /// Name under which others reach this machine; the bind address by default.
+    #[arg(long)]
+    pub external_host: Option<String>,
+    /// Partitions that run at a time: cores, or devices where models run on cards. All cores by default.
+    #[arg(long)]
+    pub slots: Option<usize>,
+    /// Folder for shuffles and spills.
+    #[arg(long)]
+    pub work_dir: Option<PathBuf>,
+    /// Seconds to wait for the scheduler to answer.
+    #[arg(long, default_value_t = 60)]
+    pub patience: u16,
 }
 
 /// Flags of `run`.
@@ -452,6 +542,9 @@ pub struct DemoArgs {
     /// Keep what an earlier demo left there.
     #[arg(long)]
     pub resume: bool,
+    /// What runs the passes, as for `run`; executors have to be on this machine, where the miniature web is.
+    #[arg(long, default_value = "local")]
+    pub engine: EngineChoice,
 }
 
 /// Flags of `miniweb`.

@@ -20,7 +20,7 @@ pub(super) async fn status(common: &Common, dir: &str) -> anyhow::Result<Exit> {
     if common.json {
         print(&format!(
             "{:#}\n",
-            serde_json::json!({ "job": stats.job, "running": stats.running, "finished": stats.funnel.is_some(), "passes": stats.passes })
+            serde_json::json!({ "job": stats.job, "running": stats.running, "finished": stats.funnel.is_some(), "passes": stats.passes, "runs": stats.runs, "failed_units": stats.failed })
         ))?;
     } else {
         print(&stats.progress_text())?;

@@ -5,6 +5,8 @@
 
 mod args;
 mod card;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod demo;
 mod index;
 mod inspect;
@@ -23,6 +25,9 @@ use clap::{CommandFactory, FromArgMatches};
 pub use args::{Cli, Verb};
 use output::{print, say};
 
+/// How long the program waits, at its end, for uploads that are being aborted.
+const UPLOADS: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// What a verb ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -40,7 +45,11 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) => error.exit(),
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("TROMMEL_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match cli.common.log_format {
+        args::LogFormat::Text => log.init(),
+        args::LogFormat::Json => log.json().init(),
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(cli.common.threads().max(2)).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -49,6 +58,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = runtime.block_on(verb(cli));
+    // Uploads that were given up are aborted in the background: parts that stay open cost money.
+    for error in trommel_shards::storage::settle(UPLOADS) {
+        say(&format!("warning: an upload that was given up may still lie in the store: {error}"));
+    }
     // A blocking read that nobody waits for must not hold the exit up.
     runtime.shutdown_background();
     match result {
@@ -61,9 +74,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             }
             match error.downcast_ref::<crate::job::JobError>() {
                 Some(crate::job::JobError::Interrupted) => ExitCode::from(130),
-                Some(crate::job::JobError::Pass { .. } | crate::job::JobError::Storage(_) | crate::job::JobError::Table(_)) => {
-                    ExitCode::from(1)
-                }
+                Some(
+                    crate::job::JobError::Pass { .. }
+                    | crate::job::JobError::Storage(_)
+                    | crate::job::JobError::Table(_)
+                    | crate::job::JobError::Parts { .. },
+                ) => ExitCode::from(1),
                 _ => ExitCode::from(2),
             }
         }
@@ -88,6 +104,10 @@ async fn verb(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Stats { dir } => inspect::stats(&common, &dir).await,
         Verb::Status { dir } => inspect::status(&common, &dir).await,
         Verb::Validate { path } => validate::validate(&common, &path).await,
+        #[cfg(feature = "cluster")]
+        Verb::Scheduler(args) => cluster::scheduler(&common, args).await,
+        #[cfg(feature = "cluster")]
+        Verb::Executor(args) => cluster::executor(&common, args).await,
         Verb::Schema => {
             print(&format!("{:#}\n", crate::recipe::json_schema()))?;
             Ok(Exit::Done)

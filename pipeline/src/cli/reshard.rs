@@ -56,7 +56,7 @@ pub(super) async fn run(common: &Common, args: ReshardArgs) -> anyhow::Result<Ex
 async fn locked(common: &Common, args: &ReshardArgs, plan: &Reshard, storage: &Storage) -> anyhow::Result<Resharded> {
     let settings = serde_json::json!({ "reshard": args.reshard, "inputs": args.inputs, "subset": args.subset });
     let file = JobFile::new(PASS, settings, vec![PASS.to_owned()], vec![PASS.to_owned()]);
-    file.claim(storage, if args.fresh { Intent::Fresh } else { Intent::Resume }).await?;
+    file.claim(storage, if args.fresh { Intent::Fresh } else { Intent::Resume }, false).await?;
     let cancel = CancellationToken::new();
     listen(&cancel);
     let datacomp = args.reshard.shard_compat.is_some();

@@ -1,6 +1,7 @@
 //! `run`, `extract`, `fetch` and `embed`: four ways to say what a job is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use datafusion::prelude::SessionContext;
@@ -18,7 +19,7 @@ use crate::op::write::{OutputFormat, VectorFormat};
 use crate::plan::{SessionSettings, session};
 use crate::recipe::settings::{JobSettings, ScoreSettings, SourceSettings, WriteSettings};
 use crate::recipe::{Placed, Recipe, StageSettings, compile};
-use crate::report::Progress;
+use crate::report::{Progress, Role};
 use crate::services::Services;
 
 /// A session that knows all functions, for checking recipes.
@@ -150,8 +151,12 @@ pub(super) async fn finish(common: &Common, job: &Job, resume: &Resume) -> anyho
         spill_folder: common.spill.clone(),
         quiet: common.quiet,
         retry_failed: resume.retry_failed,
+        engine: resume.engine.clone(),
+        part: resume.part,
+        part_patience: Duration::from_secs(resume.part_patience),
     };
     let progress = Arc::new(Progress::default());
+    let _metrics = common.metrics(Role::Run, &progress).await?;
     let finished = job.run(&options, progress, cancel).await?;
     report(common, job, &finished)
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::AsArray;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::common::{DataFusionError, Result};
@@ -14,18 +13,17 @@ use futures::StreamExt;
 use futures::stream;
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, Outcome, Spread, UnitFailure, is_fatal};
+use super::{Engine, Outcome, Spread, UnitFailure, is_fatal, markers_of};
 
 /// Runs partitions as tasks of this process: a bounded number of units at a time, the next one as soon as one ends.
 pub struct LocalEngine {
-    units_at_once: usize,
     cancel: CancellationToken,
 }
 
 impl LocalEngine {
-    /// An engine that runs so many units at a time and stops when the token is cancelled.
-    pub fn new(units_at_once: usize, cancel: CancellationToken) -> Self {
-        Self { units_at_once: units_at_once.max(1), cancel }
+    /// An engine that stops when the token is cancelled.
+    pub fn new(cancel: CancellationToken) -> Self {
+        Self { cancel }
     }
 }
 
@@ -43,10 +41,10 @@ impl Engine for LocalEngine {
         let task = context.task_ctx();
         let mut outcome = Outcome::default();
         let (names, at_once) = match spread {
-            Spread::Units(names) if names.len() != partitions => {
-                return Err(DataFusionError::Internal(format!("{} units became {partitions} partitions", names.len())));
+            Spread::Units(units) if units.names.len() != partitions => {
+                return Err(DataFusionError::Internal(format!("{} units became {partitions} partitions", units.names.len())));
             }
-            Spread::Units(names) => (names, self.units_at_once),
+            Spread::Units(units) => (units.names, units.at_once.max(1)),
             Spread::Shuffle => (Vec::new(), partitions.max(1)),
         };
         let mut running = stream::iter((0..partitions).map(|partition| {
@@ -61,7 +59,7 @@ impl Engine for LocalEngine {
                 next = running.next() => next,
             };
             let Some((partition, result)) = next else { break };
-            let result = result.and_then(|batches| collect(&batches));
+            let result = result.and_then(|batches| markers_of(&batches));
             match (result, names.get(partition)) {
                 (Ok(done), _) => outcome.done.extend(done),
                 (Err(error), Some(unit)) if !is_fatal(&error) => {
@@ -104,16 +102,4 @@ async fn run_partition(plan: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>, par
         Ok(result) => result,
         Err(error) => Err(DataFusionError::Execution(format!("a task ended early: {error}"))),
     }
-}
-
-fn collect(batches: &[RecordBatch]) -> Result<Vec<(String, trommel_shards::marker::Marker)>> {
-    let mut done = Vec::new();
-    for batch in batches {
-        let (units, markers) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
-        for row in 0..batch.num_rows() {
-            let marker = serde_json::from_str(markers.value(row)).map_err(|e| DataFusionError::External(Box::new(e)))?;
-            done.push((units.value(row).to_owned(), marker));
-        }
-    }
-    Ok(done)
 }

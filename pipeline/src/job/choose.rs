@@ -9,6 +9,7 @@ use trommel_shards::source::{SourceFile, expand};
 use trommel_shards::subset::Subset;
 
 use super::driver::{Here, JobError, Upstream};
+use super::parts::Turn;
 use super::passes::{GALLERY, GROUPS, Pass, RAW, REPORT, ReshardPass, SUBSET};
 use crate::gallery::groups_page;
 use crate::reshard::{ExtraColumns, RunError, options_of, write};
@@ -26,17 +27,14 @@ impl Here<'_> {
         let text = serde_json::to_string(selection).unwrap_or_default();
         let config = self.chain(&format!("select {text}"));
         let identity = self.global_identity(&upstream, &[]).await?;
-        let known = Marker::read(self.storage(), &pass.name, "all").await?;
-        let done = match &known {
-            Some(marker) => marker.config == config && marker.input == identity && marker.outputs_present(self.storage()).await?,
-            None => false,
-        };
-        if done {
-            self.units.1 += 1;
-        } else {
-            self.forget(&pass.name, &BTreeSet::new()).await?;
-            self.choose(pass, selection, &upstream, &config, &identity).await?;
-            self.units.0 += 1;
+        match self.turn(&pass.name, &config, &identity).await? {
+            Turn::Done => self.units.1 += 1,
+            mine => {
+                self.forget(&pass.name, &BTreeSet::new()).await?;
+                self.choose(pass, selection, &upstream, &config, &identity).await?;
+                self.units.0 += 1;
+                mine.over().await;
+            }
         }
         if let Some(text) = self.storage().get(REPORT).await? {
             self.selected = serde_json::from_slice::<Selected>(&text).ok();
@@ -135,11 +133,13 @@ impl Here<'_> {
         options.extra = extra.map(|extra| Arc::new(extra) as Arc<dyn trommel_shards::reshard::Extra>);
         let plan = Reshard::plan(InputShard::among(&raw), Some(Arc::new(subset)), options).await.map_err(RunError::from)?;
         let datacomp = spec.settings.shard_compat.is_some();
+        let turn = self.alone(&pass.name).await?;
         let done = match write(&plan, &identity, &storage, datacomp, self.options.threads, self.options.quiet, &self.services.cancel).await
         {
             Err(RunError::Interrupted) => return Err(JobError::Interrupted),
             other => other?,
         };
+        turn.over().await;
         self.units.0 += done.written;
         self.units.1 += done.there;
         self.failed.extend(done.failed.into_iter().map(|(shard, error)| (pass.name.clone(), shard, error)));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::DataFusionError;
@@ -18,12 +18,14 @@ use trommel_shards::marker::{self, Counts, Marker};
 use trommel_shards::storage::{Storage, StorageError};
 use trommel_shards::table::TableError;
 
+use super::beat::Beat;
+use super::parts::{Turn, share};
 use super::passes::{FetchPass, Pass, PassKind, Source, StreamStage};
 use super::{rounds, sweep, units};
-use crate::engine::{Engine, LocalEngine, Outcome, Spread};
-use crate::ledger::{Intent, JobFile, JobLock, LedgerError, short_hash, upstream_identity};
+use crate::engine::{Engine, EngineChoice, OpenError, Opening, Outcome, Spread, Units, reason};
+use crate::ledger::{Failure, Intent, JobFile, JobLock, LedgerError, Part, Presence, here, now, short_hash, upstream_identity};
 use crate::op::write::{InputIdentity, ShardSpec, Target};
-use crate::op::{Dedupe, Drops, HOST, KEY, ORDER, Only, Op, Pack, Write};
+use crate::op::{Dedupe, Drops, HOST, KEY, ORDER, Only, Op, Pack, Write, lanes};
 use crate::plan::{SessionSettings, StageNode, functions, session};
 use crate::report::{Funnel, Progress, ProgressLine};
 use crate::select::Selected;
@@ -48,6 +50,9 @@ pub enum JobError {
     /// A selection cannot be made.
     #[error(transparent)]
     Select(#[from] crate::select::SelectError),
+    /// The engine cannot be used.
+    #[error(transparent)]
+    Engine(#[from] OpenError),
     /// The final shards cannot be written.
     #[error(transparent)]
     Reshard(#[from] crate::reshard::RunError),
@@ -61,6 +66,21 @@ pub enum JobError {
         /// The error.
         #[source]
         source: DataFusionError,
+    },
+    /// Another part has not done its share, and gives no sign of life.
+    #[error(
+        "pass `{pass}`: {units} units of other parts are not done, and part {part} gave no sign of life for {seconds} s: start it, then run this \
+         again to go on"
+    )]
+    Parts {
+        /// The pass.
+        pass: String,
+        /// Units that are not done.
+        units: usize,
+        /// The part whose the first of them is.
+        part: Part,
+        /// Seconds of silence.
+        seconds: u64,
     },
     /// Interrupted; what was finished is safe.
     #[error("interrupted: finished units are safe, run the same command again to go on")]
@@ -82,6 +102,12 @@ pub struct RunOptions {
     pub quiet: bool,
     /// Ask again for what failed for a passing reason.
     pub retry_failed: bool,
+    /// What runs the passes.
+    pub engine: EngineChoice,
+    /// The share of the units that this run does, with others beside it on the same output.
+    pub part: Option<Part>,
+    /// How long it waits for a part that gives no sign of life.
+    pub part_patience: Duration,
 }
 
 /// A finished run.
@@ -120,7 +146,7 @@ pub(super) struct Here<'a> {
     pub(super) job: &'a Job,
     pub(super) context: SessionContext,
     pub(super) services: Arc<Services>,
-    pub(super) engine: LocalEngine,
+    pub(super) engine: Box<dyn Engine>,
     pub(super) options: &'a RunOptions,
     pub(super) settings: SessionSettings,
     pub(super) config: String,
@@ -128,6 +154,7 @@ pub(super) struct Here<'a> {
     pub(super) units: (usize, usize),
     pub(super) put_back: bool,
     pub(super) selected: Option<Selected>,
+    pub(super) beat: Beat,
 }
 
 /// What a pass leaves for the next one.
@@ -181,9 +208,23 @@ impl Job {
         progress: Arc<Progress>,
         cancel: CancellationToken,
     ) -> Result<Finished, JobError> {
-        let lock = JobLock::take(storage).await?;
+        let lock = match options.part {
+            None => JobLock::take(storage).await?,
+            Some(part) => JobLock::take_part(storage, part).await?,
+        };
         let result = self.run_locked(storage, options, progress, cancel).await;
         lock.release().await;
+        if result.is_ok() && (options.part.is_some() || options.engine != EngineChoice::Local) {
+            // What killed executors, or parts, had half written. Whoever can have the output for itself is the last one there.
+            match JobLock::take(storage).await {
+                Ok(lock) => {
+                    storage.sweep_temporaries()?;
+                    lock.release().await;
+                }
+                Err(LedgerError::Locked { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         result
     }
 
@@ -197,21 +238,27 @@ impl Job {
         let started = Instant::now();
         let file =
             JobFile::new(&self.name, self.recipe.clone(), self.passes.iter().map(|pass| pass.name.clone()).collect(), self.stages.clone());
-        file.claim(storage, options.intent).await?;
+        file.claim(storage, options.intent, options.part.is_some()).await?;
+        if options.part.is_none() {
+            sweep::strangers(storage, &self.passes).await?;
+        }
         let spill = tempfile::Builder::new()
             .prefix("trommel-")
             .tempdir_in(options.spill_folder.clone().unwrap_or_else(std::env::temp_dir))
             .map_err(|source| LedgerError::Io { place: "the folder for spill files".into(), source })?;
-        let services = Arc::new(Services::new(storage.clone(), progress, spill.path().to_path_buf(), options.threads, cancel.clone()));
+        let services =
+            Arc::new(Services::new(storage.clone(), Arc::clone(&progress), spill.path().to_path_buf(), options.threads, cancel.clone()));
         let settings =
             SessionSettings { partitions: options.threads, memory_bytes: options.memory_bytes, spill_folder: spill.path().to_path_buf() };
         let fail = |source| JobError::Pass { pass: "plan".into(), message: "the session could not be made".into(), source };
         let context = session(&settings, Arc::clone(&services)).map_err(fail)?;
+        let opening = Opening { cancel: cancel.clone(), progress: Arc::clone(&services.progress), memory_bytes: options.memory_bytes };
+        let engine = options.engine.open(opening).await?;
         let mut here = Here {
             job: self,
             context,
             services,
-            engine: LocalEngine::new(options.threads, cancel.clone()),
+            engine,
             options,
             settings,
             config: short_hash(b"trommel layout 1"),
@@ -219,21 +266,18 @@ impl Job {
             failed: Vec::new(),
             units: (0, 0),
             selected: None,
+            beat: Beat::start(self.presence(options), storage, &progress),
         };
-        sweep::strangers(storage, &self.passes).await?;
         let mut funnel = Funnel::default();
-        let mut upstream = Upstream::default();
-        for pass in &self.passes {
-            let result = here.pass(pass, upstream, &mut funnel).await;
-            upstream = match result {
-                Ok(upstream) => upstream,
-                Err(_) if cancel.is_cancelled() => return Err(JobError::Interrupted),
-                Err(error) => return Err(error),
-            };
+        if let Err(error) = here.passes(&self.passes, &mut funnel).await {
+            let error = if cancel.is_cancelled() { JobError::Interrupted } else { error };
+            here.beat.end(&error.to_string()).await;
+            return Err(error);
         }
         let mut text = serde_json::to_vec_pretty(&funnel).unwrap_or_default();
         text.push(b'\n');
         storage.put("funnel.json", text).await?;
+        here.beat.end("done").await;
         let finished = Finished {
             funnel,
             failed: here.failed,
@@ -243,6 +287,23 @@ impl Job {
             selected: here.selected,
         };
         Ok(finished)
+    }
+
+    fn presence(&self, options: &RunOptions) -> Presence {
+        Presence {
+            run: options.part.map_or_else(|| "whole".to_owned(), |part| part.name()),
+            at: here(),
+            engine: options.engine.to_string(),
+            pass: String::new(),
+            doing: "starting".into(),
+            units: (0, 0),
+            rows: 0,
+            lost: 0,
+            failures: BTreeMap::new(),
+            pass_since: now(),
+            seen: now(),
+            ended: None,
+        }
     }
 
     /// The plans of all passes as text, without running any. Columns that only the run can know are those of the recipe.
@@ -303,8 +364,7 @@ impl Here<'_> {
         if self.services.cancel.is_cancelled() {
             return JobError::Interrupted;
         }
-        let root = source.find_root().to_string();
-        let message = root.lines().next().unwrap_or_default().trim_start_matches("External error: ").to_owned();
+        let message = reason(&source).lines().next().unwrap_or_default().to_owned();
         JobError::Pass { pass: pass.to_owned(), message, source }
     }
 
@@ -312,6 +372,15 @@ impl Here<'_> {
     pub(super) fn chain(&mut self, text: &str) -> String {
         self.config = short_hash(format!("{} {text}", self.config).as_bytes());
         self.config.clone()
+    }
+
+    async fn passes(&mut self, passes: &[Pass], funnel: &mut Funnel) -> Result<(), JobError> {
+        let mut upstream = Upstream::default();
+        for pass in passes {
+            self.beat.pass(&pass.name);
+            upstream = self.pass(pass, upstream, funnel).await?;
+        }
+        Ok(())
     }
 
     async fn pass(&mut self, pass: &Pass, upstream: Upstream, funnel: &mut Funnel) -> Result<Upstream, JobError> {
@@ -332,16 +401,18 @@ impl Here<'_> {
                 }
                 let folder = format!("_trommel/units/{}", pass.name);
                 let identities = inputs.iter().map(|(unit, file)| (unit.clone(), file.identity())).collect();
-                let pending = self.pending(&pass.name, &config, &identities).await?;
+                let pending = self.pending(&pass.name, &config, &identities, &BTreeMap::new()).await?;
                 for unit in &pending {
                     if let Some(file) = inputs.get(unit) {
                         units::write(self.storage(), &folder, unit, file).await?;
                     }
                 }
                 let target = self.target(pass, shards.as_ref());
-                let write = Write { pass: pass.name.clone(), config, input: InputIdentity::Control, target };
+                let write = Write { pass: pass.name.clone(), config: config.clone(), input: InputIdentity::Control, target };
                 let ops = [Step::Op(source.op())].into_iter().chain(pass.before.iter().map(Step::Stage)).collect::<Vec<_>>();
-                let schema = self.run_units(pass, &folder, &units::schema(), &pending, &ops, &write, self.options.threads).await?;
+                let schema =
+                    self.run_units(pass, &folder, &units::schema(), &pending, &ops, &write, &Pace::of(self.options.threads)).await?;
+                self.others(&pass.name, &config, identities.keys(), &BTreeMap::new()).await?;
                 let markers = self.valid(&pass.name, identities.keys()).await?;
                 funnel.rows = markers.values().map(|marker| marker.counts.rows).sum();
                 self.book(funnel, &markers);
@@ -351,15 +422,12 @@ impl Here<'_> {
                 let config = self.chain(&format!("dedupe {by:?} {order:?}"));
                 let identity = self.global_identity(&upstream, against).await?;
                 let folder = format!("_trommel/lists/{}", pass.name);
-                let known = Marker::read(self.storage(), &pass.name, "all").await?;
-                let done = match &known {
-                    Some(marker) => marker.config == config && marker.input == identity && marker.outputs_present(self.storage()).await?,
-                    None => false,
-                };
-                if !done {
-                    self.dedupe(pass, &upstream, by, order, against, &folder, &config, &identity).await?;
-                } else {
-                    self.units.1 += 1;
+                match self.turn(&pass.name, &config, &identity).await? {
+                    Turn::Done => self.units.1 += 1,
+                    mine => {
+                        self.dedupe(pass, &upstream, by, order, against, &folder, &config, &identity).await?;
+                        mine.over().await;
+                    }
                 }
                 Ok(Upstream { lists: Some(Lists { stage: stage.clone(), pass: pass.name.clone(), folder }), ..upstream })
             }
@@ -368,7 +436,7 @@ impl Here<'_> {
                 let lists = self.lists(&upstream).await?;
                 let identities: BTreeMap<String, String> =
                     upstream.markers.keys().map(|unit| (unit.clone(), upstream.identity(unit, &lists))).collect();
-                let pending = self.pending(&pass.name, &config, &identities).await?;
+                let pending = self.pending(&pass.name, &config, &identities, &BTreeMap::new()).await?;
                 let mut ops = Vec::new();
                 if let Some(lists) = &upstream.lists {
                     let drops = Drops { stage: lists.stage.clone(), folder: lists.folder.clone(), reason: "duplicate".into() };
@@ -379,10 +447,11 @@ impl Here<'_> {
                     pass: upstream.pass.clone(),
                     lists: upstream.lists.as_ref().map(|lists| lists.folder.clone()),
                 };
-                let write = Write { pass: pass.name.clone(), config, input, target: self.target(pass, shards.as_ref()) };
+                let write = Write { pass: pass.name.clone(), config: config.clone(), input, target: self.target(pass, shards.as_ref()) };
                 let folder = format!("_trommel/tables/{}", upstream.pass);
                 let schema = upstream.schema.clone().unwrap_or_else(|| Arc::new(Schema::empty()));
-                let schema = self.run_units(pass, &folder, &schema, &pending, &ops, &write, self.options.threads).await?;
+                let schema = self.run_units(pass, &folder, &schema, &pending, &ops, &write, &Pace::of(self.options.threads)).await?;
+                self.others(&pass.name, &config, identities.keys(), &BTreeMap::new()).await?;
                 let markers = self.valid(&pass.name, identities.keys()).await?;
                 self.book(funnel, &markers);
                 let waiting = upstream.markers.iter().filter(|(unit, _)| !markers.contains_key(*unit));
@@ -434,23 +503,33 @@ impl Here<'_> {
                 .as_bytes(),
             );
             let packed = format!("{name}-units");
-            let pack = Pack { unit_rows: fetch.unit_rows, host_rows: fetch.host_rows, first_unit, digits: fetch.digits };
+            let rows: u64 = if round == 0 {
+                upstream.markers.values().map(|marker| marker.counts.kept).sum()
+            } else {
+                all.values().map(|marker| marker.counts.deferred).sum()
+            };
+            let lanes = if fetch.host_rows.is_some() { lanes(rows, fetch.unit_rows) } else { 1 };
+            let pack = Pack { unit_rows: fetch.unit_rows, host_rows: fetch.host_rows, first_unit, digits: fetch.digits, lanes };
             self.pack(pass, &packed, &files, &schema, only.take(), pack, &config, &identity).await?;
             let work = Marker::read_all(self.storage(), &packed).await?;
             let work: BTreeMap<String, Marker> = work.into_iter().filter(|(unit, _)| unit != "all").collect();
             first_unit += work.len();
             let identities = work.iter().map(|(unit, marker)| (unit.clone(), upstream_identity(Some(marker), None))).collect();
-            let pending = self.pending(&name, &config, &identities).await?;
+            let lane = |marker: &Marker| marker.stats["lane"].as_u64().and_then(|lane| usize::try_from(lane).ok()).unwrap_or(0);
+            let lanes: BTreeMap<String, usize> = work.iter().map(|(unit, marker)| (unit.clone(), lane(marker))).collect();
+            let (pending, all_pending) = self.pending_of(&name, &config, &identities, &lanes).await?;
+            if round == 0 && all_pending {
+                // The first round is redone whole: what later rounds made of the old one is worth nothing.
+                self.forget_rounds(&pass.name, 1).await?;
+            }
             let op = Op::Fetch(Box::new(crate::op::Fetch { last_round, ..fetch.fetch.clone() }));
             let ops: Vec<Step<'_>> = [Step::Op(op)].into_iter().chain(pass.before.iter().map(Step::Stage)).collect();
             let input = InputIdentity::Upstream { pass: packed.clone(), lists: None };
-            let write = Write { pass: name.clone(), config, input, target: Target::Shards(spec.clone()) };
+            let write = Write { pass: name.clone(), config: config.clone(), input, target: Target::Shards(spec.clone()) };
+            let pace = Pace { at_once: fetch.units_at_once, lanes };
             let shown = Pass { name: name.clone(), ..pass.clone() };
-            self.run_units(&shown, &format!("_trommel/tables/{packed}"), &schema, &pending, &ops, &write, fetch.units_at_once).await?;
-            if round == 0 && pending.len() == work.len() {
-                // The first round was redone whole: what later rounds made of the old one is worth nothing.
-                self.forget_rounds(&pass.name, 1).await?;
-            }
+            self.run_units(&shown, &format!("_trommel/tables/{packed}"), &schema, &pending, &ops, &write, &pace).await?;
+            self.others(&name, &config, identities.keys(), &pace.lanes).await?;
             if self.options.retry_failed && !self.put_back && self.last_round(&pass.name).await? == round {
                 self.put_back = true;
                 rounds::put_back_failed(self.storage(), &pass.name, &spec).await?;
@@ -549,17 +628,15 @@ impl Here<'_> {
         config: &str,
         identity: &str,
     ) -> Result<(), JobError> {
-        let known = Marker::read(self.storage(), name, "all").await?;
         let config = short_hash(format!("{config} {pack:?}").as_bytes());
-        if let Some(marker) = &known
-            && marker.config == config
-            && marker.input == identity
-            && marker.outputs_present(self.storage()).await?
-        {
-            return Ok(());
-        }
+        let turn = match self.turn(name, &config, identity).await? {
+            Turn::Done => return Ok(()),
+            mine => mine,
+        };
         self.forget(name, &BTreeSet::new()).await?;
         if files.is_empty() {
+            self.mark(name, &config, identity, BTreeMap::new(), Counts::default()).await?;
+            turn.over().await;
             return Ok(());
         }
         let fail = |source| self.error(&pass.name, source);
@@ -600,7 +677,9 @@ impl Here<'_> {
             outputs.extend(marker.outputs.clone());
             counts.add(&marker.counts);
         }
-        self.mark(name, &config, identity, outputs, counts).await
+        self.mark(name, &config, identity, outputs, counts).await?;
+        turn.over().await;
+        Ok(())
     }
 
     #[allow(clippy::too_many_arguments, reason = "one call site, all of one pass")]
@@ -695,7 +774,7 @@ impl Here<'_> {
         pending: &[String],
         steps: &[Step<'_>],
         write: &Write,
-        at_once: usize,
+        pace: &Pace,
     ) -> Result<SchemaRef, JobError> {
         let fail = |source| self.error(&pass.name, source);
         let build = |units: &[String]| -> Result<(SessionContext, LogicalPlan, SchemaRef), DataFusionError> {
@@ -714,18 +793,35 @@ impl Here<'_> {
         if pending.is_empty() {
             return Ok(columns);
         }
+        // What is begun again has not failed yet.
+        let known = Failure::read_all(self.storage(), &write.pass).await?;
+        for unit in pending.iter().filter(|unit| known.contains_key(*unit)) {
+            Failure::clear(self.storage(), &write.pass, unit).await?;
+        }
         let line = ProgressLine::start(&self.services.progress, &pass.name, pending.len() as u64, self.options.quiet);
-        let engine = LocalEngine::new(at_once, self.services.cancel.clone());
         let mut failures = Vec::new();
         let mut done = 0;
         for units in pending.chunks(UNITS_PER_PLAN) {
             let (context, plan, _) = build(units).map_err(fail)?;
-            let outcome = engine.run(&context, plan, Spread::Units(units.to_vec())).await.map_err(fail)?;
+            let spread = Units {
+                pass: write.pass.clone(),
+                config: write.config.clone(),
+                names: units.to_vec(),
+                at_once: pace.at_once,
+                lanes: if pace.lanes.is_empty() {
+                    Vec::new()
+                } else {
+                    units.iter().map(|unit| pace.lanes.get(unit).copied().unwrap_or(0)).collect()
+                },
+            };
+            let outcome = self.engine.run(&context, plan, Spread::Units(spread)).await.map_err(fail)?;
             done += outcome.done.len();
-            failures.extend(outcome.failed.into_iter().map(|failure| {
-                let reason = failure.error.find_root().to_string();
-                (pass.name.clone(), failure.unit, reason.trim_start_matches("External error: ").to_owned())
-            }));
+            for failure in outcome.failed {
+                let error = reason(&failure.error);
+                let put = Failure { config: write.config.clone(), error: error.clone(), fatal: false };
+                put.write(self.storage(), &write.pass, &failure.unit).await?;
+                failures.push((pass.name.clone(), failure.unit, error));
+            }
         }
         line.finish();
         self.units.0 += done;
@@ -773,33 +869,67 @@ impl Here<'_> {
             .build()
     }
 
-    /// The units without a valid marker. Outputs of units that are no longer there, or that have changed, are removed.
-    async fn pending(&mut self, pass: &str, config: &str, identities: &BTreeMap<String, String>) -> Result<Vec<String>, JobError> {
+    /// The units of this run without a valid marker. Outputs of units that are no longer there, or that have changed, are
+    /// removed.
+    async fn pending(
+        &mut self,
+        pass: &str,
+        config: &str,
+        identities: &BTreeMap<String, String>,
+        lanes: &BTreeMap<String, usize>,
+    ) -> Result<Vec<String>, JobError> {
+        Ok(self.pending_of(pass, config, identities, lanes).await?.0)
+    }
+
+    /// As [`Here::pending`]; and whether no unit of any run is done.
+    async fn pending_of(
+        &mut self,
+        pass: &str,
+        config: &str,
+        identities: &BTreeMap<String, String>,
+        lanes: &BTreeMap<String, usize>,
+    ) -> Result<(Vec<String>, bool), JobError> {
         let markers = Marker::read_all(self.storage(), pass).await?;
-        let mut valid = BTreeSet::new();
-        for (unit, marker) in &markers {
-            let fits = identities.get(unit).is_some_and(|identity| *identity == marker.input) && marker.config == config;
-            if fits && marker.outputs_present(self.storage()).await? {
-                valid.insert(unit.clone());
+        let own = self.options.part.map(|part| share(part, identities.keys().cloned(), lanes));
+        let mine = |unit: &String| own.as_ref().is_none_or(|own| own.contains(unit));
+        let (mut valid, mut stale, mut done) = (BTreeSet::new(), BTreeMap::new(), 0);
+        for (unit, marker) in markers {
+            let fits = identities.get(&unit).is_some_and(|identity| *identity == marker.input) && marker.config == config;
+            if !mine(&unit) {
+                done += usize::from(fits);
+                // Theirs to judge; only what no unit stands behind any more is removed, by the first part.
+                if !identities.contains_key(&unit) && self.options.part.is_some_and(|part| part.index == 0) {
+                    stale.insert(unit, marker);
+                }
+            } else if fits && marker.outputs_present(self.storage()).await? {
+                valid.insert(unit);
+                done += 1;
+                self.units.1 += 1;
+            } else {
+                stale.insert(unit, marker);
             }
         }
-        self.forget(pass, &valid).await?;
-        self.units.1 += valid.len();
-        let mut pending: Vec<String> = identities.keys().filter(|unit| !valid.contains(*unit)).cloned().collect();
+        self.remove(pass, stale).await?;
+        let mut pending: Vec<String> = identities.keys().filter(|unit| mine(unit) && !valid.contains(*unit)).cloned().collect();
         // In the order in which a scan sorts the files, so that partition i is unit i.
         pending.sort_by_cached_key(|unit| format!("{unit}.parquet"));
-        Ok(pending)
+        Ok((pending, done == 0))
     }
 
     /// Removes markers and outputs of all units but these; the marker goes first, so that a crash leaves no marker
     /// without its outputs.
     pub(super) async fn forget(&self, pass: &str, keep: &BTreeSet<String>) -> Result<(), JobError> {
-        for (unit, marker) in Marker::read_all(self.storage(), pass).await? {
-            if !keep.contains(&unit) {
-                self.storage().delete(&marker::name(pass, &unit)).await?;
-                for output in marker.outputs.keys() {
-                    self.storage().delete(output).await?;
-                }
+        let mut markers = Marker::read_all(self.storage(), pass).await?;
+        markers.retain(|unit, _| !keep.contains(unit));
+        self.remove(pass, markers).await
+    }
+
+    /// Removes these markers and their outputs, and none that another part has written since they were read.
+    async fn remove(&self, pass: &str, markers: BTreeMap<String, Marker>) -> Result<(), JobError> {
+        for (unit, marker) in markers {
+            self.storage().delete(&marker::name(pass, &unit)).await?;
+            for output in marker.outputs.keys() {
+                self.storage().delete(output).await?;
             }
         }
         Ok(())
@@ -868,6 +998,18 @@ impl Here<'_> {
             elapsed_ms: 0,
         };
         Ok(marker.write(self.storage(), pass, "all").await?)
+    }
+}
+
+/// How many units of a pass may run at a time, and which not beside each other on different machines.
+struct Pace {
+    at_once: usize,
+    lanes: BTreeMap<String, usize>,
+}
+
+impl Pace {
+    fn of(at_once: usize) -> Self {
+        Self { at_once, lanes: BTreeMap::new() }
     }
 }
 

@@ -1,7 +1,9 @@
 //! A job: the passes that a recipe compiles to, and the driver that runs what is pending of them.
 
+mod beat;
 mod choose;
 mod driver;
+mod parts;
 mod passes;
 mod rounds;
 mod stats;

@@ -7,8 +7,8 @@ use trommel_shards::marker::{Counts, Marker};
 use trommel_shards::storage::Storage;
 
 use super::driver::JobError;
-use crate::ledger::{JobFile, JobLock, LedgerError};
-use crate::report::Funnel;
+use crate::ledger::{Failure, JobFile, JobLock, LedgerError, Presence, now};
+use crate::report::{Funnel, human};
 
 /// One pass, as its markers tell it.
 #[derive(Debug, Clone, Serialize)]
@@ -42,6 +42,10 @@ pub struct JobStats {
     pub funnel: Option<Funnel>,
     /// The passes, in order.
     pub passes: Vec<PassStats>,
+    /// What the runs said of themselves last: the one that works on the output, or the parts of one.
+    pub runs: Vec<Presence>,
+    /// Units that were given up: pass, unit, reason.
+    pub failed: Vec<(String, String, String)>,
 }
 
 /// Reads the markers of an output folder.
@@ -87,8 +91,14 @@ pub async fn read_stats(dir: &str) -> Result<JobStats, JobError> {
         (stats.rows, stats.kept, stats.lost) = (counts.rows, counts.kept, counts.lost);
         passes.push(stats);
     }
+    let mut failed = Vec::new();
+    for stats in &passes {
+        let failures = Failure::read_all(&storage, &stats.pass).await?;
+        failed.extend(failures.into_iter().map(|(unit, failure)| (stats.pass.clone(), unit, failure.error)));
+    }
+    let runs = Presence::read_all(&storage).await?;
     let funnel = storage.get("funnel.json").await?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    Ok(JobStats { job: file.job, running, funnel, passes })
+    Ok(JobStats { job: file.job, running, funnel, passes, runs, failed })
 }
 
 /// Adds up all numbers of nested objects, by dotted name.
@@ -99,6 +109,8 @@ fn sum(prefix: &str, value: &serde_json::Value, into: &mut BTreeMap<String, u64>
                 sum(&if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") }, value, into);
             }
         }
+        // Which lane a unit is in is no amount.
+        serde_json::Value::Number(_) if prefix == "lane" => {}
         serde_json::Value::Number(number) => *into.entry(prefix.to_owned()).or_default() += number.as_u64().unwrap_or(0),
         _ => {}
     }
@@ -129,6 +141,37 @@ impl JobStats {
         for pass in &self.passes {
             text.push_str(&format!("{:<24} {:>7} {:>12} {:>12} {:>14}\n", pass.pass, pass.units, pass.rows, pass.kept, pass.bytes));
         }
+        for run in &self.runs {
+            text.push_str(&format!("{}\n", line(run, self.running)));
+        }
+        for (pass, unit, error) in &self.failed {
+            text.push_str(&format!("failed: unit `{unit}` of pass `{pass}`: {error}\n"));
+        }
         text
     }
+}
+
+/// What a run is at: `part 3-of-8 (host process 12, local): 4-fetch, working, 3/12 units, 30000 rows, 812/s, 4210 lost, eta 2m10s`.
+fn line(run: &Presence, running: bool) -> String {
+    let who = if run.run == "whole" { "run".to_owned() } else { format!("part {}", run.run) };
+    let mut text = format!("{who} ({}, {})", run.at, run.engine);
+    if let Some(ended) = &run.ended {
+        text.push_str(&format!(": ended, {ended}"));
+        return text;
+    }
+    let (done, units) = run.units;
+    let seconds = run.seen.saturating_sub(run.pass_since).max(1);
+    text.push_str(&format!(": {}, {}", run.pass, run.doing));
+    text.push_str(&if units == 0 { format!(", {done} units") } else { format!(", {done}/{units} units") });
+    text.push_str(&format!(", {} rows, {:.0}/s, {} lost", run.rows, run.rows as f64 / seconds as f64, run.lost));
+    if (1..units).contains(&done) {
+        text.push_str(&format!(", eta {}", human(seconds as f64 / done as f64 * (units - done) as f64)));
+    }
+    let silent = now().saturating_sub(run.seen);
+    if !running {
+        text.push_str("; it was ended before it could say how");
+    } else if silent > 30 {
+        text.push_str(&format!("; last sign of life {silent} s ago"));
+    }
+    text
 }

@@ -26,6 +26,10 @@ pub(super) async fn strangers(storage: &Storage, passes: &[Pass]) -> Result<(), 
             storage.delete(&entry.name).await?;
         }
     }
+    // Signs of life of runs that are over: this one has the output for itself.
+    for entry in storage.list("_trommel/runs").await? {
+        storage.delete(&entry.name).await?;
+    }
     for entry in storage.list("").await? {
         if is_ours(&entry.name) && !named.contains(&entry.name) {
             storage.delete(&entry.name).await?;

@@ -116,11 +116,11 @@ impl JobFile {
     }
 
     /// Claims an output for this job: refuses a folder that holds anything else, clears it for [`Intent::Fresh`].
-    /// To be called with the lock held.
+    /// To be called with the lock held. With `beside` there are others at work there, whose half-written files stay.
     ///
     /// # Errors
     /// [`LedgerError`] with what stands there.
-    pub async fn claim(&self, storage: &Storage, intent: Intent) -> Result<(), LedgerError> {
+    pub async fn claim(&self, storage: &Storage, intent: Intent, beside: bool) -> Result<(), LedgerError> {
         let place = || storage.uri().to_owned();
         let known = match Self::read(storage).await {
             Err(LedgerError::Unreadable { .. }) if intent == Intent::Fresh => Some(self.clone()),
@@ -129,7 +129,10 @@ impl JobFile {
         match known {
             None => {
                 let others = storage.list("").await?;
-                if let Some(entry) = others.iter().find(|entry| !entry.name.starts_with("_trommel/")) {
+                if let Some(entry) = others.iter().find(|entry| !entry.name.starts_with("_trommel/"))
+                    // Another part may have claimed it, and begun, between the two looks.
+                    && Self::read(storage).await?.is_none()
+                {
                     return Err(LedgerError::Foreign { place: place(), found: entry.name.clone() });
                 }
             }
@@ -142,7 +145,13 @@ impl JobFile {
             }
             Some(_) => {}
         }
-        storage.sweep_temporaries()?;
+        if !beside {
+            storage.sweep_temporaries()?;
+            // A store that cannot list uploads is no reason not to go on.
+            if let Err(error) = storage.sweep_uploads().await {
+                tracing::warn!(%error, "uploads that an earlier run left open could not be looked for");
+            }
+        }
         let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
         text.push(b'\n');
         storage.put(NAME, text).await?;

@@ -1,13 +1,19 @@
-//! What is done: the job's file, the lock, and which units are pending.
+//! What is done: the job's file, who may write, what failed, and who is at work.
 
+mod failures;
 mod job_file;
 mod lock;
+mod part;
+mod presence;
 
 use sha2::{Digest, Sha256};
 use trommel_shards::marker::Marker;
 
+pub use failures::Failure;
 pub use job_file::{Intent, JobFile, LedgerError};
 pub use lock::JobLock;
+pub use part::Part;
+pub use presence::{Presence, here, now};
 
 /// Identity of a unit that another pass wrote: the digest of its table, joined by the short hash of its list of duplicates.
 pub fn upstream_identity(marker: Option<&Marker>, list: Option<&str>) -> String {

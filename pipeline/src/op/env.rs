@@ -12,7 +12,8 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use tokio::sync::mpsc::Sender;
 
-use crate::services::Services;
+use crate::plan::JobOptions;
+use crate::services::{Services, ServicesPool};
 
 /// The surroundings of one running partition.
 #[derive(Clone)]
@@ -33,15 +34,26 @@ pub struct Env {
 pub(crate) type Out = Sender<Result<RecordBatch>>;
 
 impl Env {
-    /// Takes the services from the session.
+    /// Takes the services from the session: the job's own, or in a process that works for many jobs those of the job that
+    /// the session's options name.
     ///
     /// # Errors
-    /// When the session was made without them.
+    /// When the session was made without them, or the job's output cannot be opened from here.
     pub fn new(context: &TaskContext, partition: usize, schema: SchemaRef, metrics: ExecutionPlanMetricsSet) -> Result<Self> {
-        let services = context
-            .session_config()
-            .get_extension::<Services>()
-            .ok_or_else(|| DataFusionError::Configuration("the session has no services: make it with `plan::session`".into()))?;
+        let config = context.session_config();
+        let services = match (config.get_extension::<Services>(), config.get_extension::<ServicesPool>()) {
+            (Some(services), _) => services,
+            (None, Some(pool)) => {
+                let output = config.options().extensions.get::<JobOptions>().map(|options| options.output.clone()).unwrap_or_default();
+                if output.is_empty() {
+                    return Err(DataFusionError::Configuration("the plan came without the output of its job (`trommel.output`)".into()));
+                }
+                pool.of(&output).map_err(external)?
+            }
+            (None, None) => {
+                return Err(DataFusionError::Configuration("the session has no services: make it with `plan::session`".into()));
+            }
+        };
         Ok(Self { services, partition, schema, pool: Arc::clone(context.memory_pool()), metrics })
     }
 

@@ -36,7 +36,7 @@ pub use fetch::{Blocking, Fetch, FetchImages};
 pub use hash::HashPictures;
 pub use language::Language;
 pub use only::Only;
-pub use pack::{HOST, Pack};
+pub use pack::{HOST, Pack, lanes};
 pub use read_list::ReadList;
 pub use read_shards::{ReadShards, StoredVectors};
 pub use rows::{UnitRows, control_row, exclude};

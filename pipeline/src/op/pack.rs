@@ -3,6 +3,9 @@
 //! A unit should hold many hosts, so that no host sets its pace, and a host should sit in few units, so that its limits
 //! are kept in few places. The rows come sorted by host. A host's rows are cut into pieces of at most `host_rows`; each
 //! piece goes into a unit that does not hold that host yet. Inside a unit the hosts take turns.
+//!
+//! Units form *lanes* by ranges of the host's hash: all rows of a host are in units of one lane. Machines that work on
+//! different lanes never meet at a host, so that each keeps the limits of its hosts alone, and the whole run keeps them.
 
 use std::sync::Arc;
 
@@ -36,12 +39,22 @@ pub struct Pack {
     pub first_unit: usize,
     /// Digits of a unit's name.
     pub digits: usize,
+    /// Lanes that the units form; 1 in input order. A unit's lane is in the statistics of its marker, as `lane`.
+    pub lanes: usize,
+}
+
+/// Units of a lane, about: enough that the last ones, which are not full, cost little.
+const LANE_UNITS: u64 = 8;
+
+/// Lanes for so many rows. It depends on nothing else, so that units are the same on any engine.
+pub fn lanes(rows: u64, unit_rows: usize) -> usize {
+    usize::try_from(rows / (unit_rows.max(1) as u64 * LANE_UNITS)).unwrap_or(usize::MAX).clamp(1, 4096)
 }
 
 impl Pack {
     pub(super) fn describe(&self) -> String {
         match self.host_rows {
-            Some(rows) => format!("unit_rows={} host_rows={rows}", self.unit_rows),
+            Some(rows) => format!("unit_rows={} host_rows={rows} lanes={}", self.unit_rows, self.lanes),
             None => format!("unit_rows={} in input order", self.unit_rows),
         }
     }
@@ -58,7 +71,7 @@ impl Pack {
     pub(super) fn run(&self, mut input: SendableRecordBatchStream, env: Env) -> Result<SendableRecordBatchStream> {
         let schema = Arc::clone(&env.schema);
         let mut packer =
-            Packer { op: self.clone(), schema, open: Vec::new(), next: self.first_unit, host: String::new(), piece: Vec::new() };
+            Packer { op: self.clone(), schema, open: Vec::new(), next: self.first_unit, host: String::new(), lane: 0, piece: Vec::new() };
         Ok(env.stream(move |out| async move {
             while let Some(batch) = input.next().await {
                 packer.push(&batch?, &out).await?;
@@ -87,6 +100,7 @@ struct Packer {
     open: Vec<OpenUnit>,
     next: usize,
     host: String,
+    lane: usize,
     piece: Vec<RecordBatch>,
 }
 
@@ -100,6 +114,11 @@ impl Packer {
             let host = host_of(start);
             if host != self.host {
                 self.place(out).await?;
+                let lane = self.lane_of(host);
+                if lane != self.lane {
+                    self.flush(out).await?;
+                    self.lane = lane;
+                }
                 host.clone_into(&mut self.host);
             }
             let held: usize = self.piece.iter().map(RecordBatch::num_rows).sum();
@@ -158,8 +177,21 @@ impl Packer {
         Ok(())
     }
 
+    /// The lane of a host's hash: hosts come sorted by it, so each lane is one run of them.
+    fn lane_of(&self, host: &str) -> usize {
+        match (self.op.host_rows, u64::from_str_radix(host, 16)) {
+            (Some(_), Ok(hash)) => ((u128::from(hash) * self.op.lanes.max(1) as u128) >> 64) as usize,
+            _ => 0,
+        }
+    }
+
     async fn finish(mut self, out: &Out) -> Result<()> {
         self.place(out).await?;
+        self.flush(out).await
+    }
+
+    /// Sends all open units.
+    async fn flush(&mut self, out: &Out) -> Result<()> {
         // What is left is joined, first fit, so that no run of small units stands at the end.
         let mut joined: Vec<OpenUnit> = Vec::new();
         for unit in std::mem::take(&mut self.open) {
@@ -226,7 +258,7 @@ impl Packer {
                 return Ok(());
             }
         }
-        let end = control_row(&self.schema, &name, &serde_json::json!({}))?;
+        let end = control_row(&self.schema, &name, &serde_json::json!({ "lane": self.lane }))?;
         let _ = out.send(Ok(end)).await;
         Ok(())
     }

@@ -48,6 +48,11 @@ impl StageExec {
         ));
         Ok(Self { input, op, schema, properties, metrics: ExecutionPlanMetricsSet::new() })
     }
+
+    /// The operation.
+    pub fn op(&self) -> &Op {
+        &self.op
+    }
 }
 
 impl DisplayAs for StageExec {

@@ -7,13 +7,15 @@
 mod exec;
 pub mod functions;
 mod node;
+mod options;
 mod planner;
 mod predicate;
 mod session;
 
 pub use exec::StageExec;
 pub use node::StageNode;
+pub use options::JobOptions;
 pub use planner::{StagePlanner, TrommelQueryPlanner};
 pub(crate) use predicate::subject;
 pub use predicate::{Keep, KeepError};
-pub use session::{SessionSettings, session};
+pub use session::{SessionSettings, all_functions, session};

@@ -7,7 +7,7 @@
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility, case, cast, col, lit, not, when};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility, case, cast, col, lit, when};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr as Sql};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -92,7 +92,8 @@ impl Keep {
         let mut saw: Option<datafusion::logical_expr::conditional_expressions::CaseBuilder> = None;
         for condition in &self.conditions {
             let expr = context.parse_sql_expr(condition, &schema)?;
-            let failed = not(datafusion::functions::expr_fn::coalesce(vec![expr.clone(), lit(false)]));
+            // Not `coalesce`, which the optimizer writes as a case that evaluates its first argument twice.
+            let failed = expr.clone().is_not_true();
             why = Some(match why {
                 None => when(failed, lit(condition.as_str())),
                 Some(mut chain) => chain.when(failed, lit(condition.as_str())),
@@ -223,4 +224,56 @@ fn unknown(what: &'static str, name: &str, known: &[&str]) -> KeepError {
         sorted.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     };
     KeepError::Unknown { what, name: name.to_owned(), hint, known }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use arrow::array::{Array, Int64Array, RecordBatch, StringArray, new_null_array};
+    use arrow::datatypes::{Field, Schema};
+    use datafusion::logical_expr::{ColumnarValue, create_udf};
+
+    use super::*;
+
+    /// A table of ten captions, the machinery's columns beside them.
+    fn rows() -> RecordBatch {
+        let texts: Vec<String> = (0..10).map(|row| format!("caption {row}")).collect();
+        let utf8 = |name: &str| Field::new(name, DataType::Utf8, true);
+        let schema = Schema::new(vec![utf8("text"), Field::new(ROW, DataType::Int64, false), utf8(EXCLUDED), utf8(REASON), utf8(VALUE)]);
+        let none = || new_null_array(&DataType::Utf8, 10);
+        RecordBatch::try_new(
+            Arc::new(schema),
+            vec![Arc::new(StringArray::from(texts)), Arc::new(Int64Array::from_iter_values(0..10)), none(), none(), none()],
+        )
+        .expect("columns of one length")
+    }
+
+    #[tokio::test]
+    async fn a_function_is_called_once_a_row_and_once_more_for_what_a_lost_row_shows() {
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        let context = SessionContext::new();
+        context.register_udf(create_udf(
+            "last_digit",
+            vec![DataType::Utf8],
+            DataType::Int64,
+            Volatility::Immutable,
+            Arc::new(|args: &[ColumnarValue]| {
+                let arrays = ColumnarValue::values_to_arrays(args)?;
+                let texts = datafusion::common::cast::as_string_array(&arrays[0])?;
+                CALLS.fetch_add(texts.len(), Ordering::Relaxed);
+                let digits = texts.iter().map(|text| text.and_then(|text| text[text.len() - 1..].parse::<i64>().ok()));
+                Ok(ColumnarValue::Array(Arc::new(digits.collect::<Int64Array>())))
+            }),
+        ));
+        let input = context.read_batch(rows()).expect("a table").into_unoptimized_plan();
+        let keep = Keep::parse("keep", "last_digit(text) >= 4").expect("a predicate");
+        let plan = keep.plan(&context, input).expect("it fits");
+        let out = context.execute_logical_plan(plan).await.expect("it runs").collect().await.expect("it ends");
+        let lost: usize =
+            out.iter().map(|batch| batch.column_by_name(EXCLUDED).map_or(0, |column| column.len() - column.null_count())).sum();
+        assert_eq!(lost, 4);
+        assert_eq!(CALLS.load(Ordering::Relaxed), 10 + lost);
+    }
 }

@@ -8,9 +8,10 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use super::TrommelQueryPlanner;
+use super::{JobOptions, TrommelQueryPlanner};
 use crate::services::Services;
 
 /// Consumers that an out-of-memory error names.
@@ -27,6 +28,12 @@ pub struct SessionSettings {
     pub spill_folder: PathBuf,
 }
 
+/// The functions that predicates and passes may use, beside DataFusion's own.
+pub fn all_functions() -> Vec<ScalarUDF> {
+    let filters = trommel_filters::functions::all_udfs().into_iter().map(|function| function.as_ref().clone());
+    filters.chain(super::functions::all()).collect()
+}
+
 /// Makes a session: DataFusion's own functions, ours, our planner, bounded memory, and the process-wide services.
 ///
 /// # Errors
@@ -38,6 +45,7 @@ pub fn session(settings: &SessionSettings, services: Arc<Services>) -> Result<Se
         .with_round_robin_repartition(false)
         .with_repartition_file_scans(false)
         .with_collect_statistics(false)
+        .with_option_extension(JobOptions { output: services.storage.uri().to_owned() })
         .with_extension(Arc::clone(&services));
     let options = config.options_mut();
     // Partition i is unit i: with stealing, one partition takes the others' files, units are cut short together, and a
@@ -57,10 +65,7 @@ pub fn session(settings: &SessionSettings, services: Arc<Services>) -> Result<Se
         .with_query_planner(Arc::new(TrommelQueryPlanner))
         .build();
     let context = SessionContext::new_with_state(state);
-    for function in trommel_filters::functions::all_udfs() {
-        context.register_udf(function.as_ref().clone());
-    }
-    for function in super::functions::all() {
+    for function in all_functions() {
         context.register_udf(function);
     }
     if let Some((url, store)) = services.storage.registration() {

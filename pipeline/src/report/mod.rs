@@ -2,8 +2,11 @@
 
 mod card;
 mod funnel;
+mod metrics;
 mod progress;
 
 pub use card::{CardFactsError, facts_of};
 pub use funnel::{Funnel, Stage};
-pub use progress::{Progress, ProgressLine};
+pub use metrics::{Metrics, Role};
+pub(crate) use progress::human;
+pub use progress::{Progress, ProgressLine, Seen};

@@ -16,11 +16,30 @@ pub struct Progress {
     units_done: AtomicU64,
     units_total: AtomicU64,
     failures: Mutex<BTreeMap<String, u64>>,
+    // Of the passes before.
+    before: Mutex<Seen>,
+}
+
+/// What [`Progress`] has counted, of the pass in hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Rows that came through.
+    pub rows: u64,
+    /// Rows excluded.
+    pub lost: u64,
+    /// Units done.
+    pub units_done: u64,
+    /// Units that there are to do; 0 where that is not known.
+    pub units_total: u64,
+    /// Rows that failed, by code.
+    pub failures: BTreeMap<String, u64>,
 }
 
 impl Progress {
     /// Starts a pass with that many units to do.
     pub fn start(&self, units: u64) {
+        let totals = self.totals();
+        *self.before.lock() = totals;
         self.rows.store(0, Ordering::Relaxed);
         self.lost.store(0, Ordering::Relaxed);
         self.units_done.store(0, Ordering::Relaxed);
@@ -55,6 +74,30 @@ impl Progress {
         self.units_done.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// What all passes together have counted.
+    pub fn totals(&self) -> Seen {
+        let (seen, mut totals) = (self.seen(), self.before.lock().clone());
+        totals.rows += seen.rows;
+        totals.lost += seen.lost;
+        totals.units_done += seen.units_done;
+        totals.units_total += seen.units_total;
+        for (code, count) in seen.failures {
+            *totals.failures.entry(code).or_default() += count;
+        }
+        totals
+    }
+
+    /// All counters at one moment.
+    pub fn seen(&self) -> Seen {
+        Seen {
+            rows: self.rows.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+            units_done: self.units_done.load(Ordering::Relaxed),
+            units_total: self.units_total.load(Ordering::Relaxed),
+            failures: self.failures.lock().clone(),
+        }
+    }
+
     /// The line: `fetch  3/12 units  30000 rows  812/s  4210 lost (http_404 3021, too_slow 800, …)  eta 2m10s`.
     fn line(&self, name: &str, started: Instant) -> String {
         let (rows, lost) = (self.rows.load(Ordering::Relaxed), self.lost.load(Ordering::Relaxed));
@@ -79,7 +122,8 @@ impl Progress {
     }
 }
 
-fn human(seconds: f64) -> String {
+/// A length of time for people: `2m10s`.
+pub(crate) fn human(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         0..60 => format!("{seconds:.1}s"),

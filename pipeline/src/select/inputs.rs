@@ -57,7 +57,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Finds and opens the metadata of paths, globs, folders or urls. Blocks.
+    /// Finds and opens the metadata of paths, globs, folders or urls.
     ///
     /// # Errors
     /// When nothing is there, or a file is no parquet file.
@@ -75,7 +75,8 @@ impl Inputs {
             let what = patterns.join(", ");
             return Err(SelectError::file(what, format!("none of the {count} files is a table of metadata: a `.parquet`")));
         }
-        Self::open(found)
+        let opened = tokio::task::spawn_blocking(move || Self::open(found)).await;
+        opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     /// Opens files of metadata, in this order. Blocks.

@@ -61,6 +61,15 @@ impl Fit for () {
     }
 }
 
+/// Work for a thread of its own, inside the runtime of this one: files of object stores are read through it.
+fn inside<T>(work: impl FnOnce() -> T + Send) -> impl FnOnce() -> T + Send {
+    let runtime = tokio::runtime::Handle::try_current().ok();
+    move || {
+        let _inside = runtime.as_ref().map(tokio::runtime::Handle::enter);
+        work()
+    }
+}
+
 /// A batch in the hands of the stages.
 pub(super) struct Judging<'a> {
     /// The columns that somebody asked for.
@@ -221,7 +230,7 @@ impl<'a> Scanner<'a> {
             }
         };
         std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..self.threads).map(|_| scope.spawn(work)).collect();
+            let handles: Vec<_> = (0..self.threads).map(|_| scope.spawn(inside(&work))).collect();
             handles.into_iter().try_for_each(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })?;
         self.rows = rows.into_inner();
@@ -264,7 +273,7 @@ impl<'a> Scanner<'a> {
             }
         };
         std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(inside(&work))).collect();
             handles.into_iter().map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
         })
     }

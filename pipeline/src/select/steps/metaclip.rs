@@ -1,5 +1,6 @@
 //! `balance metaclip`: counts which entries captions mention, drops captions that mention none, and thins out by the counts.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -121,6 +122,11 @@ impl Fit for CountFit {
     }
 }
 
+thread_local! {
+    // A thread goes on with the words that its last batch has seen: most captions are made of the same few.
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+}
+
 /// Drops captions that mention nothing.
 pub(in crate::select) struct MatchStep {
     tables: Arc<Tables>,
@@ -134,10 +140,12 @@ impl Step for MatchStep {
 
     fn judge(&self, rows: &mut Judging<'_>) -> Result<()> {
         let mut none = Vec::new();
-        self.tables.find(rows, &mut Scratch::default(), |row, _, found| {
-            if found.is_empty() {
-                none.push(row);
-            }
+        SCRATCH.with_borrow_mut(|scratch| {
+            self.tables.find(rows, scratch, |row, _, found| {
+                if found.is_empty() {
+                    none.push(row);
+                }
+            })
         })?;
         none.into_iter().for_each(|row| rows.exclude(row, &self.reason, None));
         Ok(())
@@ -164,15 +172,17 @@ impl Step for DrawStep {
     fn judge(&self, rows: &mut Judging<'_>) -> Result<()> {
         let mut out = Vec::new();
         let mut unnamed = None;
-        self.tables.find(rows, &mut Scratch::default(), |row, language, found| {
-            let uid = match rows.uid(row) {
-                Ok(uid) => format!("{uid:032x}"),
-                Err(error) => return unnamed = Some(error),
-            };
-            let rule = self.rules.get(language);
-            if !rule.is_some_and(|rule| rule.keeps(&Draw::new(self.seed, uid.as_bytes()), 0, found)) {
-                out.push((row, rule.map_or(0.0, |rule| rule.probability(found))));
-            }
+        SCRATCH.with_borrow_mut(|scratch| {
+            self.tables.find(rows, scratch, |row, language, found| {
+                let uid = match rows.uid(row) {
+                    Ok(uid) => format!("{uid:032x}"),
+                    Err(error) => return unnamed = Some(error),
+                };
+                let rule = self.rules.get(language);
+                if !rule.is_some_and(|rule| rule.keeps(&Draw::new(self.seed, uid.as_bytes()), 0, found)) {
+                    out.push((row, rule.map_or(0.0, |rule| rule.probability(found))));
+                }
+            })
         })?;
         if let Some(error) = unnamed {
             return Err(error);

@@ -1,0 +1,253 @@
+//! The engine that hands plans to a cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::prelude::SessionContext;
+use tokio_util::sync::CancellationToken;
+use trommel_shards::marker::Marker;
+use trommel_shards::storage::Storage;
+
+use super::Standalone;
+use super::client::{Client, ClusterError, Ended, Job};
+use super::codec::REFUSED;
+use super::registry;
+use super::settle::{Settle, SettleExec, regroup, units};
+use crate::engine::{Engine, Outcome, Spread, UnitFailure, Units, markers_of};
+use crate::ledger::Failure;
+use crate::op::Env;
+use crate::report::Progress;
+
+/// Times that a job is handed over again although nothing of it was finished in the last one.
+const FRUITLESS: usize = 3;
+/// Between two looks at the markers, for the progress line.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Runs plans on a cluster.
+///
+/// Of a plan over units nothing comes back but markers and failures, which lie in the job's output; so a lost executor,
+/// or a job that the cluster gives up, costs what was in hand. What is left is handed over again as long as that gets
+/// anything done. Of a shuffle the last rows are read from the executor that wrote them.
+pub struct BallistaEngine {
+    client: Client,
+    cancel: CancellationToken,
+    progress: Arc<Progress>,
+    // Ends with the engine.
+    _own: Option<Standalone>,
+}
+
+impl BallistaEngine {
+    /// Connects to a scheduler at `ballista://host:port`.
+    ///
+    /// # Errors
+    /// When the address is none, or nobody answers there.
+    pub async fn connect(address: &str, cancel: CancellationToken, progress: Arc<Progress>) -> std::result::Result<Self, ClusterError> {
+        Ok(Self { client: Client::connect(address).await?, cancel, progress, _own: None })
+    }
+
+    /// Starts a cluster inside this process, for itself.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn standalone(
+        executors: usize,
+        slots: usize,
+        memory_bytes: u64,
+        cancel: CancellationToken,
+        progress: Arc<Progress>,
+    ) -> std::result::Result<Self, ClusterError> {
+        let cluster = Standalone::start(executors, slots, memory_bytes).await?;
+        Ok(Self::connect(cluster.address(), cancel, progress).await?.keeping(cluster))
+    }
+
+    fn keeping(mut self, cluster: Standalone) -> Self {
+        self._own = Some(cluster);
+        self
+    }
+
+    async fn submit(&self, context: &SessionContext, plan: Arc<dyn ExecutionPlan>, attempt: usize) -> Result<Job> {
+        let config = registry::adapted(context.copied_config());
+        let session = format!("{}-{attempt}", context.session_id());
+        self.client.submit(plan, &session, &config).await.map_err(external)
+    }
+
+    /// Waits for a job, and ends it when the run is given up.
+    async fn finish(&self, job: &Job) -> Result<Ended> {
+        tokio::select! {
+            ended = self.client.wait(job) => ended.map_err(external),
+            () = self.cancel.cancelled() => {
+                self.client.cancel(job).await;
+                Err(DataFusionError::Execution("cancelled".into()))
+            }
+        }
+    }
+
+    async fn shuffle(&self, context: &SessionContext, plan: Arc<dyn ExecutionPlan>) -> Result<Outcome> {
+        let job = self.submit(context, plan, 0).await?;
+        let rows = match self.finish(&job).await? {
+            Ended::Done(places) => self.client.rows(places).await.map_err(external),
+            Ended::Failed(message) => Err(external(ClusterError::Job { message })),
+        };
+        self.client.forget(&job).await;
+        Ok(Outcome { done: markers_of(&rows?)?, failed: Vec::new() })
+    }
+
+    async fn units(&self, context: &SessionContext, plan: Arc<dyn ExecutionPlan>, spread: Units) -> Result<Outcome> {
+        let storage = storage(context)?;
+        let places = places(&plan, &spread)?;
+        let mut watch = Watch { storage, spread: &spread, progress: &self.progress, done: BTreeMap::new() };
+        let mut failed: BTreeMap<String, Failure> = BTreeMap::new();
+        let mut fruitless = 0;
+        for attempt in 0.. {
+            let settled = |unit: &String| watch.done.contains_key(unit) || failed.contains_key(unit);
+            let left: Vec<usize> = (0..spread.names.len()).filter(|&index| !settled(&spread.names[index])).collect();
+            if left.is_empty() {
+                break;
+            }
+            let before = spread.names.len() - left.len();
+            let groups = groups(&left, &spread, &places);
+            let settle = Settle { pass: spread.pass.clone(), config: spread.config.clone() };
+            let plan = Arc::new(SettleExec::new(regroup(&plan, &groups)?, settle));
+            let job = self.submit(context, plan, attempt).await?;
+            let ended = tokio::select! {
+                ended = self.finish(&job) => ended?,
+                failed = watch.follow() => {
+                    self.client.cancel(&job).await;
+                    return Err(failed);
+                }
+            };
+            self.client.forget(&job).await;
+            watch.look().await?;
+            failed = Failure::read_all(&watch.storage, &spread.pass).await.map_err(external)?;
+            failed.retain(|unit, failure| failure.config == spread.config && spread.names.contains(unit));
+            if let Some((unit, failure)) = failed.iter().find(|(_, failure)| failure.fatal) {
+                return Err(DataFusionError::Execution(format!("unit `{unit}`: {}", failure.error)));
+            }
+            let settled = spread.names.iter().filter(|unit| watch.done.contains_key(*unit) || failed.contains_key(*unit)).count();
+            if let Ended::Failed(message) = ended {
+                if message.contains(REFUSED) {
+                    return Err(external(ClusterError::Job { message: refusal(&message) }));
+                }
+                fruitless = if settled > before { 0 } else { fruitless + 1 };
+                tracing::warn!(pass = spread.pass, attempt, message, "the cluster gave a job up");
+                if fruitless >= FRUITLESS {
+                    return Err(external(ClusterError::Job { message }));
+                }
+            } else if settled == before {
+                return Err(DataFusionError::Internal("the job ended well, and nothing of it was done".into()));
+            }
+        }
+        let done = std::mem::take(&mut watch.done).into_iter().collect();
+        let failure = |(unit, failure): (String, Failure)| UnitFailure { unit, error: DataFusionError::Execution(failure.error) };
+        let failed = failed.into_iter().map(failure).collect();
+        Ok(Outcome { done, failed })
+    }
+}
+
+#[async_trait]
+impl Engine for BallistaEngine {
+    fn name(&self) -> &str {
+        "ballista"
+    }
+
+    async fn run(&self, context: &SessionContext, plan: LogicalPlan, spread: Spread) -> Result<Outcome> {
+        let state = context.state();
+        let optimized = state.optimize(&plan)?;
+        let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+        match spread {
+            Spread::Shuffle => self.shuffle(context, physical).await,
+            Spread::Units(spread) => {
+                let partitions = physical.output_partitioning().partition_count();
+                if spread.names.len() != partitions {
+                    return Err(DataFusionError::Internal(format!("{} units became {partitions} partitions", spread.names.len())));
+                }
+                self.units(context, physical, spread).await
+            }
+        }
+    }
+}
+
+/// Follows the markers of a pass, for progress and for the result.
+struct Watch<'a> {
+    storage: Storage,
+    spread: &'a Units,
+    progress: &'a Progress,
+    done: BTreeMap<String, Marker>,
+}
+
+impl Watch<'_> {
+    /// Looks again and again, until that fails.
+    async fn follow(&mut self) -> DataFusionError {
+        loop {
+            let started = tokio::time::Instant::now();
+            if let Err(error) = self.look().await {
+                return error;
+            }
+            // A pass of very many units takes long to list: looking must not become its own load.
+            tokio::time::sleep(LOOK.max(started.elapsed() * 20)).await;
+        }
+    }
+
+    /// Takes in the markers that are new.
+    async fn look(&mut self) -> Result<()> {
+        let wanted: BTreeSet<&str> = self.spread.names.iter().map(String::as_str).collect();
+        let entries = self.storage.list(&format!("_trommel/done/{}", self.spread.pass)).await.map_err(external)?;
+        for entry in entries {
+            let Some(unit) = entry.name.rsplit('/').next().and_then(|name| name.strip_suffix(".json")) else { continue };
+            if !wanted.contains(unit) || self.done.contains_key(unit) {
+                continue;
+            }
+            let marker = Marker::read(&self.storage, &self.spread.pass, unit).await.map_err(external)?;
+            if let Some(marker) = marker.filter(|marker| marker.config == self.spread.config) {
+                self.progress.rows(marker.counts.rows);
+                self.progress.lost(marker.counts.lost_total());
+                self.progress.unit_done();
+                self.done.insert(unit.to_owned(), marker);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn storage(context: &SessionContext) -> Result<Storage> {
+    let task = context.task_ctx();
+    let env = Env::new(&task, 0, Arc::new(arrow::datatypes::Schema::empty()), Default::default())?;
+    Ok(env.services.storage.clone())
+}
+
+/// Where the file of each unit stands in the plan's scan.
+fn places(plan: &Arc<dyn ExecutionPlan>, spread: &Units) -> Result<Vec<(usize, usize)>> {
+    let mut known: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for (partition, files) in units(plan)?.into_iter().enumerate() {
+        known.extend(files.into_iter().enumerate().map(|(place, unit)| (unit, (partition, place))));
+    }
+    let place =
+        |unit: &String| known.get(unit).copied().ok_or_else(|| DataFusionError::Internal(format!("no file is scanned for `{unit}`")));
+    spread.names.iter().map(place).collect()
+}
+
+/// One partition per unit, or per lane where units share what must not be shared between machines.
+fn groups(left: &[usize], spread: &Units, places: &[(usize, usize)]) -> Vec<Vec<(usize, usize)>> {
+    let mut lanes: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+    for &index in left {
+        let lane = spread.lanes.get(index).copied().unwrap_or(index);
+        lanes.entry(lane).or_default().push(places[index]);
+    }
+    lanes.into_values().collect()
+}
+
+/// The sentence of a refusal out of all that the scheduler wraps around it.
+fn refusal(message: &str) -> String {
+    let from = message.find(REFUSED).unwrap_or(0);
+    let sentence = &message[from..];
+    sentence[..sentence.find(['"', '\n']).unwrap_or(sentence.len())].trim_end_matches([')', '\\']).to_owned()
+}
+
+fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}

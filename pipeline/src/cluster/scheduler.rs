@@ -1,0 +1,69 @@
+//! `trommel scheduler`: decides where partitions run.
+
+use std::sync::Arc;
+
+use ballista_core::ConfigProducer;
+use ballista_core::config::TaskSchedulingPolicy;
+use ballista_scheduler::cluster::BallistaCluster;
+use ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
+use ballista_scheduler::scheduler_process::{create_scheduler, start_grpc_service_with_listener};
+use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use tokio::net::TcpListener;
+
+use super::client::{ClusterError, chain};
+use super::codec::{LogicalCodec, PhysicalCodec};
+use super::{MESSAGE_BYTES, registry};
+
+/// What a scheduler is told.
+#[derive(Debug, Clone)]
+pub struct SchedulerSettings {
+    /// Address and port that it listens on; port 0 takes a free one.
+    pub bind: String,
+    /// Name under which executors and clients reach it.
+    pub external_host: String,
+    /// Seconds without a sign of life after which an executor counts as lost, and its work goes elsewhere.
+    pub executor_timeout_s: u64,
+    /// Times that a task is tried.
+    pub task_attempts: usize,
+}
+
+impl Default for SchedulerSettings {
+    fn default() -> Self {
+        Self { bind: "127.0.0.1:50050".into(), external_host: "localhost".into(), executor_timeout_s: 60, task_attempts: 4 }
+    }
+}
+
+/// Runs a scheduler until it fails or is dropped. `listening` is told the port.
+///
+/// # Errors
+/// When the address cannot be bound, or the service ends.
+pub async fn run_scheduler(settings: &SchedulerSettings, listening: impl FnOnce(u16)) -> Result<(), ClusterError> {
+    let failed = |e: &dyn std::error::Error| ClusterError::Process { place: settings.bind.clone(), message: chain(e) };
+    let listener = TcpListener::bind(&settings.bind).await.map_err(|e| failed(&e))?;
+    let port = listener.local_addr().map_err(|e| failed(&e))?.port();
+    let producer: ConfigProducer = Arc::new(registry::config);
+    let config = SchedulerConfig {
+        external_host: settings.external_host.clone(),
+        bind_port: port,
+        // Executors ask for work: they may stand behind a firewall, and a dead one is not sent any.
+        scheduling_policy: TaskSchedulingPolicy::PullStaged,
+        task_distribution: TaskDistributionPolicy::RoundRobin,
+        grpc_server_max_decoding_message_size: MESSAGE_BYTES,
+        grpc_server_max_encoding_message_size: MESSAGE_BYTES,
+        grpc_client_max_message_size: MESSAGE_BYTES,
+        executor_timeout_seconds: settings.executor_timeout_s,
+        expire_dead_executor_interval_seconds: (settings.executor_timeout_s / 4).clamp(1, 15),
+        no_executors_grace_period_seconds: settings.executor_timeout_s,
+        task_max_failures: settings.task_attempts,
+        stage_max_failures: settings.task_attempts,
+        override_config_producer: Some(producer),
+        override_session_builder: Some(Arc::new(registry::state)),
+        override_logical_codec: Some(Arc::new(LogicalCodec::default())),
+        override_physical_codec: Some(Arc::new(PhysicalCodec::default())),
+        ..SchedulerConfig::default()
+    };
+    let cluster = BallistaCluster::new_from_config(&config).await.map_err(|e| failed(&e))?;
+    let scheduler = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(config)).await.map_err(|e| failed(&e))?;
+    listening(port);
+    start_grpc_service_with_listener(listener, scheduler).await.map_err(|e| failed(&e))
+}
