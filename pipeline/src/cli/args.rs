@@ -121,6 +121,8 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Write a Croissant file and a data card beside a dataset, from what its ledger knows.
     Card(Box<CardArgs>),
+    /// Work out what a recipe would cost for billions of pairs: bytes, requests, hours and money of each stage.
+    Plan(Box<super::plan::PlanArgs>),
     /// What became of all rows of an output folder.
     Stats {
         /// The output folder.

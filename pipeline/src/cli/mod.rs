@@ -11,6 +11,7 @@ mod demo;
 mod index;
 mod inspect;
 mod output;
+mod plan;
 mod reshard;
 mod run;
 mod search;
@@ -101,6 +102,7 @@ async fn verb(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Demo(args) => demo::demo(&common, args).await,
         Verb::Miniweb(args) => demo::serve(args).await,
         Verb::Card(args) => card::run(*args, common.quiet).await,
+        Verb::Plan(args) => plan::run(&common, *args).await,
         Verb::Stats { dir } => inspect::stats(&common, &dir).await,
         Verb::Status { dir } => inspect::status(&common, &dir).await,
         Verb::Validate { path } => validate::validate(&common, &path).await,

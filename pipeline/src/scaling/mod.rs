@@ -5,11 +5,15 @@
 //! hours, shuffle volume, metadata and cost for every stage, and what sets its pace. How long fetching waits for hosts comes from a
 //! simulated crawl ([`politeness`]).
 //!
-//! Nothing here runs an operation of the program or looks at a clock: the same input gives the same plan.
+//! The same input gives the same plan: of all this only [`calibrate`] runs anything or looks at a clock. [`stages_of`] makes the stages
+//! from a recipe.
 
 mod assumptions;
+pub mod calibrate;
 mod cost;
 mod error;
+pub mod flops;
+mod from_recipe;
 mod machines;
 mod model;
 mod plan;
@@ -25,6 +29,7 @@ mod tests;
 pub use assumptions::{Assumptions, PairsAt};
 pub use cost::{Bound, Limits, Metadata, StageCost};
 pub use error::PlanError;
+pub use from_recipe::{ModelFlops, Said, StagesError, stages_of};
 pub use machines::{Gpus, Group, Machines, Role};
 pub use plan::{Plan, Totals, plan};
 pub use rates::{Calibration, Item, MeasuredOn, Measurement, Rate, Rates, Source};

@@ -34,7 +34,8 @@ pub enum Item {
     FetchSmall,
     /// JPEGs of 1024 × 768 pixels fetched, decoded, shrunk to 256 pixels and written, in pictures a core second.
     FetchLarge,
-    /// Pixels encoded as JPEG of quality 95, in pixels a core second. Carries the two rates above over to other target sizes.
+    /// Pixels that a target has beyond 256 × 256, scaled and encoded as JPEG of quality 95, in pixels a core second. Carries the two rates
+    /// above over to other target sizes.
     EncodePixels,
     /// Pictures hashed (all kinds of hashes), in pictures a core second.
     HashPictures,
@@ -96,17 +97,21 @@ impl Item {
             Self::ExtractWarc => ("extract_warc", "B/core s", "extract over a generated WARC of pages; inflated bytes over CPU time"),
             Self::LanguageCaptions => ("language_captions", "rows/core s", "the built-in language model over captions of usual length"),
             Self::KeepRows => ("keep_rows", "rows/core s", "a predicate of word counts, lengths and language over a table"),
-            Self::DedupeRows => ("dedupe_rows", "rows/core s", "dedupe by url and text over a generated table of millions of rows"),
-            Self::DedupeShuffleBytes => ("dedupe_shuffle_bytes", "B/row", "bytes in the buckets of a deduplication over its rows"),
+            Self::DedupeRows => {
+                ("dedupe_rows", "rows/core s", "a recipe with `dedupe` by url over a generated list, less the same without it")
+            }
+            Self::DedupeShuffleBytes => {
+                ("dedupe_shuffle_bytes", "B/row", "bytes that a deduplication spills when its buckets do not fit, over its rows")
+            }
             Self::FetchUrls => ("fetch_urls", "urls/core s", "fetch of a long list that is answered with 404"),
             Self::FetchSmall => ("fetch_small", "pictures/core s", "fetch of 640 x 480 JPEGs from loopback to 256 px"),
             Self::FetchLarge => ("fetch_large", "pictures/core s", "fetch of 1024 x 768 JPEGs from loopback to 256 px"),
-            Self::EncodePixels => ("encode_pixels", "px/core s", "encoding a decoded picture as JPEG of quality 95"),
+            Self::EncodePixels => ("encode_pixels", "px/core s", "JPEGs to 512 px less to 256 px, by the pixels between them"),
             Self::HashPictures => ("hash_pictures", "pictures/core s", "hash over generated shards, all kinds"),
-            Self::ScoreFlops => ("score_flops", "FLOP/core s", "a model's towers on the CPU with random weights"),
+            Self::ScoreFlops => ("score_flops", "FLOP/core s", "the built-in model's picture tower on the CPU"),
             Self::SelectRows => ("select_rows", "rows/core s", "keep top over generated metadata, exclusions written"),
             Self::BalanceRows => ("balance_rows", "rows/core s", "m4 over generated metadata, exclusions written"),
-            Self::NearRows => ("near_rows", "rows/core s", "grouping of generated hashes, the largest number that fits"),
+            Self::NearRows => ("near_rows", "rows/core s", "near-copies among generated signatures, groups written"),
             Self::NearMemoryBytes => ("near_memory_bytes", "B/row", "peak memory of that grouping over its rows"),
             Self::ReshardBytes => ("reshard_bytes", "B/core s", "reshard of generated shards; bytes written over CPU time"),
             Self::TableRowBytes => ("table_row_bytes", "B/row", "tables of a run over their rows"),
