@@ -39,7 +39,7 @@ def free_port():
 
 
 def wait_for(port, process, name):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         if process.poll() is not None:
             sys.exit(f"{name} ended with {process.returncode}")

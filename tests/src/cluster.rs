@@ -19,10 +19,17 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a scheduler and so many executors with two slots each. An executor that is silent for two seconds counts as lost.
     pub fn launch(executors: usize) -> Self {
+        Self::launch_patient(executors, 2)
+    }
+
+    /// As [`Cluster::launch`], with so many seconds of silence.
+    pub fn launch_patient(executors: usize, seconds: u64) -> Self {
+        let seconds = seconds.to_string();
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut scheduler = Trommel::new(["scheduler", "--bind", "127.0.0.1:0", "--external-host", "127.0.0.1", "--executor-timeout", "2"])
-            .env("TROMMEL_LOG", "warn")
-            .start();
+        let mut scheduler =
+            Trommel::new(["scheduler", "--bind", "127.0.0.1:0", "--external-host", "127.0.0.1", "--executor-timeout", seconds.as_str()])
+                .env("TROMMEL_LOG", "warn")
+                .start();
         let said = first_line(&mut scheduler);
         let address = said.split_whitespace().last().filter(|word| word.starts_with("ballista://"));
         let address = address.unwrap_or_else(|| panic!("the scheduler said `{said}`")).to_owned();

@@ -88,13 +88,25 @@ impl BallistaEngine {
     }
 
     async fn shuffle(&self, context: &SessionContext, plan: Arc<dyn ExecutionPlan>) -> Result<Outcome> {
-        let job = self.submit(context, plan, 0).await?;
-        let rows = match self.finish(&job).await? {
-            Ended::Done(places) => self.client.rows(places).await.map_err(external),
-            Ended::Failed(message) => Err(external(ClusterError::Job { message })),
-        };
-        self.client.forget(&job).await;
-        Ok(Outcome { done: markers_of(&rows?)?, failed: Vec::new() })
+        let mut attempt = 0;
+        loop {
+            let job = self.submit(context, Arc::clone(&plan), attempt).await?;
+            let rows = match self.finish(&job).await? {
+                Ended::Done(places) => self.client.rows(places).await,
+                Ended::Failed(message) if message.contains(REFUSED) => {
+                    return Err(external(ClusterError::Job { message: refusal(&message) }));
+                }
+                Ended::Failed(message) => Err(ClusterError::Job { message }),
+            };
+            self.client.forget(&job).await;
+            attempt += 1;
+            match rows {
+                Ok(rows) => return Ok(Outcome { done: markers_of(&rows)?, failed: Vec::new() }),
+                // The executor that held the last rows may have been lost after the job: they are made again.
+                Err(error) if attempt < FRUITLESS => tracing::warn!(%error, attempt, "a shuffle is handed over again"),
+                Err(error) => return Err(external(error)),
+            }
+        }
     }
 
     async fn units(&self, context: &SessionContext, plan: Arc<dyn ExecutionPlan>, spread: Units) -> Result<Outcome> {
