@@ -154,7 +154,7 @@ fn what_a_plan_lacks_is_named() {
     scene.fails(&rates(), "fech=1x16c", &keep).says(&["--machines", "fech"]);
     scene.fails(&rates(), "fetch=1x16c", &keep).says(&["`source`", "extract="]);
     scene.fails(&json!({ "version": 1 }), "all=1x16c", &keep).says(&["rates.json", "--calibrate"]);
-    scene.fails(&rates(), "all=1x16c", &["--keep=1.keep=0.5", "--crawl-delay=often"]).says(&["--crawl-delay often", "0.1=10"]);
+    scene.fails(&rates(), "all=1x16c", &["--keep=1.keep=0.5", "--crawl-delay=often"]).says(&["--crawl-delay", "SHARE=SECONDS", "0.1=10"]);
     Trommel::new(["plan", "--calibrate", "--only", "fetch_smal"])
         .ends_with(2)
         .says(&["`--only fetch_smal`", "did you mean `fetch_small`?"]);
