@@ -1,4 +1,5 @@
 //! `trommel plan`: from a recipe and measured rates to what it would cost.
+#![allow(clippy::unwrap_used, reason = "what the tests share may panic as they do")]
 
 use std::path::{Path, PathBuf};
 

@@ -44,7 +44,7 @@ impl Calibrator {
     fn list(&mut self, rows: u64) -> Result<PathBuf, String> {
         let path = self.path(&format!("list-{rows}.parquet"));
         if !path.exists() {
-            data::url_list(&path, rows, &self.captions().to_vec())?;
+            data::url_list(&path, rows, self.captions())?;
         }
         Ok(path)
     }
