@@ -259,7 +259,7 @@ def measure(command, work, log, least_free):
             time.sleep(SAMPLE_S)
         watch.end.set()
         watch.join()
-    process.returncode = status
+    status = process.returncode = os.waitstatus_to_exitcode(status)
     if status != 0:
         say(log.with_suffix(".err").read_text()[-3000:])
         return {"failed": watch.stopped or f"status {status}", "wall": wall}
