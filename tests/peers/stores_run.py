@@ -35,11 +35,11 @@ except ImportError as error:
 RECIPE = """
 [job]
 name    = "stores"
-output  = {output:?}
+output  = {output}
 contact = "https://example.org/bot"
 
 [source]
-wat = [{wat:?}]
+wat = [{wat}]
 
 [network]
 allow_net      = ["127.0.0.0/8"]
@@ -79,7 +79,7 @@ by  = "miniweb_clip"
 [[stage]]
 use    = "write"
 format = "webdataset"
-""".replace("{output:?}", "{output}").replace("{wat:?}", "{wat}")
+"""
 
 
 class Proxy(ThreadingHTTPServer):
@@ -195,8 +195,8 @@ def digests(folder):
 
 
 class Run:
-    def __init__(self, binary, variables, folder):
-        self.binary, self.variables, self.folder = binary, variables, folder
+    def __init__(self, binary, variables):
+        self.binary, self.variables = binary, variables
 
     def __call__(self, *arguments, code=0):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TROMMEL_", "AWS_", "AZURE_"))}
@@ -245,7 +245,7 @@ def main():
         print("miniature web:", web.stdout.readline().strip(), flush=True)
         disk = folder / "disk"
         (folder / "scratch").mkdir()
-        plain = Run(args.binary, {}, folder)
+        plain = Run(args.binary, {})
         expected = everything(plain, disk, folder / "crawl", folder / "crawl", folder / "scratch")
         print("on a disk:", len(digests(disk)), "files", flush=True)
         # The emulators, each behind a proxy.
@@ -268,7 +268,7 @@ def main():
             through = {**variables, variable: variables[variable].replace(f"127.0.0.1:{port}", f"127.0.0.1:{proxy.server_address[1]}")}
             # What a lost request costs is shown, not waited for.
             through.update(TROMMEL_STORE_TIMEOUT_SECONDS="20", TROMMEL_STORE_RETRY_SECONDS="120", TROMMEL_STORE_RETRIES="30")
-            remote = Run(args.binary, through, folder)
+            remote = Run(args.binary, through)
             base = f"{scheme}://{stores.NAME}/all"
             scratch = folder / f"scratch-{scheme}"
             scratch.mkdir()
@@ -280,7 +280,6 @@ def main():
             shutil.rmtree(copy / "crawl")
             ours, theirs = digests(copy), digests(disk)
             names = {name: (ours.get(name), theirs.get(name)) for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)}
-            # Names of units hold a hash of the path of their input, which is another one here.
             print(f"{scheme}: {proxy.requests} requests, faults {proxy.faults}, {len(ours)} files, {len(names)} differ", flush=True)
             for name in sorted(names)[:20]:
                 print("   ", name, file=sys.stderr)

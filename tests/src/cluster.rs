@@ -45,11 +45,6 @@ impl Cluster {
         &self.address
     }
 
-    /// Executors that were started and not killed.
-    pub fn executors(&self) -> usize {
-        self.executors.len()
-    }
-
     /// Starts one more executor.
     pub fn add_executor(&mut self) {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback has a free port").port();
@@ -119,17 +114,6 @@ fn first_line(child: &mut Child) -> String {
     let mut err = BufReader::new(child.stderr.take().expect("standard error is a pipe"));
     let mut line = String::new();
     err.read_line(&mut line).expect("the child says something");
-    std::thread::spawn(move || {
-        let mut rest = String::new();
-        while err.read_line(&mut rest).is_ok_and(|bytes| bytes > 0) {
-            if std::env::var_os("CLUSTER_TALK").is_some() {
-                #[allow(clippy::print_stderr, reason = "for the reader of a failed test, when asked for")]
-                {
-                    eprint!("{rest}");
-                }
-            }
-            rest.clear();
-        }
-    });
+    std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
     line.trim_end().to_owned()
 }

@@ -14,9 +14,9 @@ mod web;
 pub use binary::{Done, Trommel, binary};
 pub use cluster::Cluster;
 pub use outputs::{Table, all_files, data_files, fingerprint, fingerprint_of, sample_keys, tables, tar_members};
-pub use plain::{Gate, Plain, Reply, picture};
+pub use plain::{FETCH, Gate, Plain, Reply, picture};
 pub use scene::Scene;
-pub use web::{Web, calm, recipe};
+pub use web::{Web, calm, patient, recipe};
 
 /// A seeded stream of numbers (SplitMix64, Steele, Lea and Flood 2014), so that "random" moments are the same each time.
 #[derive(Debug, Clone)]

@@ -13,6 +13,10 @@ use trommel::miniweb::{MiniWeb, MiniWebConfig};
 #[derive(Debug, Clone)]
 pub struct Reply(pub u16, pub Vec<u8>);
 
+/// Flags of `fetch` against a server on loopback.
+pub const FETCH: [&str; 5] =
+    ["--contact=https://example.org/bot", "--allow-net=127.0.0.0/8", "--per-host-delay=0", "--host-rows=0", "--image-size=64"];
+
 type Answers = dyn Fn(&str, u64) -> Reply + Send + Sync;
 
 /// A server on a free port of loopback. It knows no robots.txt (404) and counts what it is asked for.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use trommel_tests::{Cluster, Plain, Random, Reply, Scene, Trommel, Web, all_files, calm, fingerprint, picture, recipe};
+use trommel_tests::{Cluster, FETCH, Plain, Random, Reply, Scene, Trommel, Web, all_files, calm, fingerprint, patient, picture, recipe};
 
 /// Plans of every shape that passes have.
 const SHAPES: [(&str, &str); 5] = [
@@ -88,10 +88,6 @@ by  = "miniweb_clip"
 "#,
     ),
 ];
-
-/// Flags of `fetch` against a server on loopback.
-const FETCH: [&str; 5] =
-    ["--contact=https://example.org/bot", "--allow-net=127.0.0.0/8", "--per-host-delay=0", "--host-rows=0", "--image-size=64"];
 
 /// What two outputs must share: the dataset to the byte, and the same files in the ledger.
 #[track_caller]
@@ -227,14 +223,6 @@ fn a_unit_that_cannot_be_read_fails_alone_on_a_cluster_too() {
     assert_eq!(run().report(0)["funnel"]["kept"], 3);
     let errors = all_files(&output).into_keys().filter(|name| name.starts_with("_trommel/errors")).count();
     assert_eq!(errors, 0, "a failure outlived its cause");
-}
-
-/// A recipe whose requests are not given up: the server notices only later that a visitor has left, and counts both.
-fn patient(recipe: &str) -> String {
-    recipe
-        .replace("_timeout = 2.0", "_timeout = 60.0")
-        .replace("_timeout   = 1.0", "_timeout   = 60.0")
-        .replace("_timeout  = 3.0", "_timeout  = 60.0")
 }
 
 #[test]

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use trommel_tests::{Done, Gate, Plain, Reply, Trommel, Web, calm, data_files, fingerprint, picture, recipe, tables};
+use trommel_tests::{Done, FETCH, Gate, Plain, Reply, Trommel, Web, calm, data_files, fingerprint, picture, recipe, tables};
 
-const FETCH: &str = r#"
+const STAGES: &str = r#"
 [[stage]]
 use = "fetch"
 image_size = 64
@@ -19,21 +19,13 @@ fn crawl(pages: u64) -> (Web, tempfile::TempDir, PathBuf) {
     let crawl = folder.path().join("crawl");
     web.write_wats(&crawl, 2);
     let file = folder.path().join("job.toml");
-    std::fs::write(&file, recipe("job", &crawl, &folder.path().join("out"), FETCH)).expect("a temporary folder can be written to");
+    std::fs::write(&file, recipe("job", &crawl, &folder.path().join("out"), STAGES)).expect("a temporary folder can be written to");
     (web, folder, file)
 }
 
 /// `trommel fetch` of a list, polite to nobody but its own server.
 fn fetch(list: &Path, output: &Path) -> Trommel {
-    Trommel::new(["fetch"])
-        .arg(list)
-        .arg("-o")
-        .arg(output)
-        .arg("--contact=https://example.org/bot")
-        .arg("--allow-net=127.0.0.0/8")
-        .arg("--per-host-delay=0")
-        .arg("--host-rows=0")
-        .arg("--image-size=64")
+    Trommel::new(["fetch"]).arg(list).arg("-o").arg(output).args(FETCH)
 }
 
 /// A list of urls of a server, one picture each.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Child;
 
-use trommel_tests::{Done, Plain, Random, Reply, Scene, Trommel, Web, calm, fingerprint, picture, recipe};
+use trommel_tests::{Done, FETCH, Plain, Random, Reply, Scene, Trommel, Web, calm, fingerprint, patient, picture, recipe};
 
 /// A shuffle, packing, fetching, choosing, writing.
 const STAGES: &str = r#"
@@ -25,10 +25,6 @@ use = "keep"
 top = 0.6
 by  = "miniweb_clip"
 "#;
-
-/// Flags of `fetch` against a server on loopback.
-const FETCH: [&str; 5] =
-    ["--contact=https://example.org/bot", "--allow-net=127.0.0.0/8", "--per-host-delay=0", "--host-rows=0", "--image-size=64"];
 
 fn part(scene: &Scene, output: &Path, part: &str) -> Trommel {
     scene.run(output).arg("--part").arg(part)
@@ -114,14 +110,6 @@ fn a_unit_that_cannot_be_read_is_reported_by_every_part() {
     let status = Trommel::new(["status", &output.display().to_string()]).report(0);
     assert_eq!(status["failed_units"].as_array().map(Vec::len), Some(1), "{status}");
     assert_eq!(status["runs"].as_array().map(Vec::len), Some(2), "{status}");
-}
-
-/// A recipe whose requests are not given up: the server notices only later that a visitor has left, and counts both.
-fn patient(recipe: &str) -> String {
-    recipe
-        .replace("_timeout = 2.0", "_timeout = 60.0")
-        .replace("_timeout   = 1.0", "_timeout   = 60.0")
-        .replace("_timeout  = 3.0", "_timeout  = 60.0")
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! How our nodes and functions travel.
 //!
-//! Both codecs wrap Ballista's: the first byte of a message says whose it is.
+//! Both codecs wrap Ballista's: the first byte of a message says whose it is. What Ballista's leave at the traits' defaults is left
+//! there too.
 
 use std::sync::Arc;
 
@@ -10,10 +11,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, Result, TableReference, internal_err};
 use datafusion::datasource::file_format::FileFormatFactory;
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::{AggregateUDF, Extension, HigherOrderUDF, LogicalPlan, ScalarUDF, WindowUDF};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr_common::physical_expr::proto_decode::PhysicalExprDecodeCtx;
-use datafusion::physical_expr_common::physical_expr::proto_encode::PhysicalExprEncodeCtx;
+use datafusion::logical_expr::{Extension, LogicalPlan, ScalarUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
@@ -68,6 +66,16 @@ const ORDER_KEY: &str = "order_key_";
 fn made_function(name: &str) -> Option<Arc<ScalarUDF>> {
     let directions = name.strip_prefix(ORDER_KEY)?;
     directions.bytes().all(|direction| matches!(direction, b'a' | b'd')).then(|| Arc::new(functions::order_key(directions)))
+}
+
+/// Writes a function that was made for its plan; `false` for any other.
+fn write_made(function: &ScalarUDF, buf: &mut Vec<u8>) -> bool {
+    let made = made_function(function.name()).is_some();
+    if made {
+        // Some bytes have to travel, or the name alone is looked up in the registry.
+        buf.extend_from_slice(function.name().as_bytes());
+    }
+    made
 }
 
 /// Logical nodes over the wire.
@@ -128,36 +136,7 @@ impl LogicalExtensionCodec for LogicalCodec {
     }
 
     fn try_encode_udf(&self, node: &ScalarUDF, buf: &mut Vec<u8>) -> Result<()> {
-        match made_function(node.name()) {
-            // Some bytes have to travel, or the name alone is looked up in the registry.
-            Some(_) => buf.extend_from_slice(node.name().as_bytes()),
-            None => self.inner.try_encode_udf(node, buf)?,
-        }
-        Ok(())
-    }
-
-    fn try_decode_higher_order_function(&self, name: &str, buf: &[u8]) -> Result<Arc<HigherOrderUDF>> {
-        self.inner.try_decode_higher_order_function(name, buf)
-    }
-
-    fn try_encode_higher_order_function(&self, node: &HigherOrderUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_higher_order_function(node, buf)
-    }
-
-    fn try_decode_udaf(&self, name: &str, buf: &[u8]) -> Result<Arc<AggregateUDF>> {
-        self.inner.try_decode_udaf(name, buf)
-    }
-
-    fn try_encode_udaf(&self, node: &AggregateUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_udaf(node, buf)
-    }
-
-    fn try_decode_udwf(&self, name: &str, buf: &[u8]) -> Result<Arc<WindowUDF>> {
-        self.inner.try_decode_udwf(name, buf)
-    }
-
-    fn try_encode_udwf(&self, node: &WindowUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_udwf(node, buf)
+        if write_made(node, buf) { Ok(()) } else { self.inner.try_encode_udf(node, buf) }
     }
 }
 
@@ -218,47 +197,6 @@ impl PhysicalExtensionCodec for PhysicalCodec {
     }
 
     fn try_encode_udf(&self, node: &ScalarUDF, buf: &mut Vec<u8>) -> Result<()> {
-        match made_function(node.name()) {
-            Some(_) => buf.extend_from_slice(node.name().as_bytes()),
-            None => self.inner.try_encode_udf(node, buf)?,
-        }
-        Ok(())
-    }
-
-    fn try_decode_higher_order_function(&self, name: &str, buf: &[u8]) -> Result<Arc<HigherOrderUDF>> {
-        self.inner.try_decode_higher_order_function(name, buf)
-    }
-
-    fn try_encode_higher_order_function(&self, node: &HigherOrderUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_higher_order_function(node, buf)
-    }
-
-    fn try_decode_expr(
-        &self,
-        buf: &[u8],
-        inputs: &[Arc<dyn PhysicalExpr>],
-        ctx: &PhysicalExprDecodeCtx<'_>,
-    ) -> Result<Arc<dyn PhysicalExpr>> {
-        self.inner.try_decode_expr(buf, inputs, ctx)
-    }
-
-    fn try_encode_expr(&self, node: &Arc<dyn PhysicalExpr>, buf: &mut Vec<u8>, ctx: &PhysicalExprEncodeCtx<'_>) -> Result<()> {
-        self.inner.try_encode_expr(node, buf, ctx)
-    }
-
-    fn try_decode_udaf(&self, name: &str, buf: &[u8]) -> Result<Arc<AggregateUDF>> {
-        self.inner.try_decode_udaf(name, buf)
-    }
-
-    fn try_encode_udaf(&self, node: &AggregateUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_udaf(node, buf)
-    }
-
-    fn try_decode_udwf(&self, name: &str, buf: &[u8]) -> Result<Arc<WindowUDF>> {
-        self.inner.try_decode_udwf(name, buf)
-    }
-
-    fn try_encode_udwf(&self, node: &WindowUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.inner.try_encode_udwf(node, buf)
+        if write_made(node, buf) { Ok(()) } else { self.inner.try_encode_udf(node, buf) }
     }
 }

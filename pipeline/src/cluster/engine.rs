@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use tokio_util::sync::CancellationToken;
 use trommel_shards::marker::Marker;
@@ -18,9 +18,9 @@ use super::client::{Client, ClusterError, Ended, Job};
 use super::codec::REFUSED;
 use super::registry;
 use super::settle::{Settle, SettleExec, regroup, units};
-use crate::engine::{Engine, Outcome, Spread, UnitFailure, Units, markers_of};
+use crate::engine::{Engine, Outcome, Spread, UnitFailure, Units, markers_of, planned};
 use crate::ledger::Failure;
-use crate::op::Env;
+use crate::op::{external, services_of};
 use crate::report::Progress;
 
 /// Times that a job is handed over again although nothing of it was finished in the last one.
@@ -62,12 +62,9 @@ impl BallistaEngine {
         progress: Arc<Progress>,
     ) -> std::result::Result<Self, ClusterError> {
         let cluster = Standalone::start(executors, slots, memory_bytes).await?;
-        Ok(Self::connect(cluster.address(), cancel, progress).await?.keeping(cluster))
-    }
-
-    fn keeping(mut self, cluster: Standalone) -> Self {
-        self._own = Some(cluster);
-        self
+        let mut engine = Self::connect(cluster.address(), cancel, progress).await?;
+        engine._own = Some(cluster);
+        Ok(engine)
     }
 
     async fn submit(&self, context: &SessionContext, plan: Arc<dyn ExecutionPlan>, attempt: usize) -> Result<Job> {
@@ -110,7 +107,7 @@ impl BallistaEngine {
     }
 
     async fn units(&self, context: &SessionContext, plan: Arc<dyn ExecutionPlan>, spread: Units) -> Result<Outcome> {
-        let storage = storage(context)?;
+        let storage = services_of(&context.copied_config())?.storage.clone();
         let places = places(&plan, &spread)?;
         let mut watch = Watch { storage, spread: &spread, progress: &self.progress, done: BTreeMap::new() };
         let mut failed: BTreeMap<String, Failure> = BTreeMap::new();
@@ -168,18 +165,10 @@ impl Engine for BallistaEngine {
     }
 
     async fn run(&self, context: &SessionContext, plan: LogicalPlan, spread: Spread) -> Result<Outcome> {
-        let state = context.state();
-        let optimized = state.optimize(&plan)?;
-        let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+        let physical = planned(context, &plan, &spread).await?;
         match spread {
             Spread::Shuffle => self.shuffle(context, physical).await,
-            Spread::Units(spread) => {
-                let partitions = physical.output_partitioning().partition_count();
-                if spread.names.len() != partitions {
-                    return Err(DataFusionError::Internal(format!("{} units became {partitions} partitions", spread.names.len())));
-                }
-                self.units(context, physical, spread).await
-            }
+            Spread::Units(spread) => self.units(context, physical, spread).await,
         }
     }
 }
@@ -226,12 +215,6 @@ impl Watch<'_> {
     }
 }
 
-fn storage(context: &SessionContext) -> Result<Storage> {
-    let task = context.task_ctx();
-    let env = Env::new(&task, 0, Arc::new(arrow::datatypes::Schema::empty()), Default::default())?;
-    Ok(env.services.storage.clone())
-}
-
 /// Where the file of each unit stands in the plan's scan.
 fn places(plan: &Arc<dyn ExecutionPlan>, spread: &Units) -> Result<Vec<(usize, usize)>> {
     let mut known: BTreeMap<String, (usize, usize)> = BTreeMap::new();
@@ -258,8 +241,4 @@ fn refusal(message: &str) -> String {
     let from = message.find(REFUSED).unwrap_or(0);
     let sentence = &message[from..];
     sentence[..sentence.find(['"', '\n']).unwrap_or(sentence.len())].trim_end_matches([')', '\\']).to_owned()
-}
-
-fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }

@@ -4,14 +4,14 @@ use std::sync::{Arc, LazyLock};
 
 use ballista_core::extension::SessionConfigExt;
 use datafusion::common::Result;
+use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
 use super::codec::{LogicalCodec, PhysicalCodec};
 use super::stores::Stores;
 use crate::ledger::short_hash;
-use crate::plan::{JobOptions, TrommelQueryPlanner, all_functions};
+use crate::plan::{JobOptions, all_functions};
 
 /// Counts changes of what travels between processes that neither the version nor the functions' names show.
 const WIRE: u32 = 1;
@@ -56,14 +56,5 @@ pub fn adapted(config: SessionConfig) -> SessionConfig {
 /// When the runtime cannot be made.
 pub fn state(config: SessionConfig) -> Result<SessionState> {
     let runtime = RuntimeEnvBuilder::new().with_object_store_registry(Arc::new(Stores::default())).build_arc()?;
-    let mut state = SessionStateBuilder::new()
-        .with_default_features()
-        .with_config(config)
-        .with_runtime_env(runtime)
-        .with_query_planner(Arc::new(TrommelQueryPlanner))
-        .build();
-    for function in all_functions() {
-        datafusion::execution::FunctionRegistry::register_udf(&mut state, Arc::new(function))?;
-    }
-    Ok(state)
+    crate::plan::state(config, runtime)
 }

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use futures::stream;
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, Outcome, Spread, UnitFailure, is_fatal, markers_of};
+use super::{Engine, Outcome, Spread, UnitFailure, is_fatal, markers_of, planned};
 
 /// Runs partitions as tasks of this process: a bounded number of units at a time, the next one as soon as one ends.
 pub struct LocalEngine {
@@ -34,16 +34,11 @@ impl Engine for LocalEngine {
     }
 
     async fn run(&self, context: &SessionContext, plan: LogicalPlan, spread: Spread) -> Result<Outcome> {
-        let state = context.state();
-        let optimized = state.optimize(&plan)?;
-        let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+        let physical = planned(context, &plan, &spread).await?;
         let partitions = physical.output_partitioning().partition_count();
         let task = context.task_ctx();
         let mut outcome = Outcome::default();
         let (names, at_once) = match spread {
-            Spread::Units(units) if units.names.len() != partitions => {
-                return Err(DataFusionError::Internal(format!("{} units became {partitions} partitions", units.names.len())));
-            }
             Spread::Units(units) => (units.names, units.at_once.max(1)),
             Spread::Shuffle => (Vec::new(), partitions.max(1)),
         };

@@ -9,6 +9,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::SessionContext;
 use tokio_util::sync::CancellationToken;
 use trommel_shards::marker::Marker;
@@ -79,6 +80,26 @@ pub trait Engine: Send + Sync {
     /// When the plan cannot be made, a shuffle fails, the disk is full, or the run was cancelled. Failed units are no
     /// error.
     async fn run(&self, context: &SessionContext, plan: LogicalPlan, spread: Spread) -> Result<Outcome, DataFusionError>;
+}
+
+/// The physical plan of a pass, whose partitions are the units where there are units. It is the same for every engine.
+///
+/// # Errors
+/// When the plan cannot be made, or its partitions are not its units.
+pub(crate) async fn planned(
+    context: &SessionContext,
+    plan: &LogicalPlan,
+    spread: &Spread,
+) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let state = context.state();
+    let physical = state.query_planner().create_physical_plan(&state.optimize(plan)?, &state).await?;
+    let partitions = physical.output_partitioning().partition_count();
+    match spread {
+        Spread::Units(units) if units.names.len() != partitions => {
+            Err(DataFusionError::Internal(format!("{} units became {partitions} partitions", units.names.len())))
+        }
+        _ => Ok(physical),
+    }
 }
 
 /// The units and markers in the rows that a [`Write`](crate::op::Write) emits.

@@ -10,6 +10,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::prelude::SessionConfig;
 use tokio::sync::mpsc::Sender;
 
 use crate::plan::JobOptions;
@@ -34,26 +35,12 @@ pub struct Env {
 pub(crate) type Out = Sender<Result<RecordBatch>>;
 
 impl Env {
-    /// Takes the services from the session: the job's own, or in a process that works for many jobs those of the job that
-    /// the session's options name.
+    /// Takes the services from the session.
     ///
     /// # Errors
     /// When the session was made without them, or the job's output cannot be opened from here.
     pub fn new(context: &TaskContext, partition: usize, schema: SchemaRef, metrics: ExecutionPlanMetricsSet) -> Result<Self> {
-        let config = context.session_config();
-        let services = match (config.get_extension::<Services>(), config.get_extension::<ServicesPool>()) {
-            (Some(services), _) => services,
-            (None, Some(pool)) => {
-                let output = config.options().extensions.get::<JobOptions>().map(|options| options.output.clone()).unwrap_or_default();
-                if output.is_empty() {
-                    return Err(DataFusionError::Configuration("the plan came without the output of its job (`trommel.output`)".into()));
-                }
-                pool.of(&output).map_err(external)?
-            }
-            (None, None) => {
-                return Err(DataFusionError::Configuration("the session has no services: make it with `plan::session`".into()));
-            }
-        };
+        let services = services_of(context.session_config())?;
         Ok(Self { services, partition, schema, pool: Arc::clone(context.memory_pool()), metrics })
     }
 
@@ -68,6 +55,25 @@ impl Env {
         let out = builder.tx();
         builder.spawn(async move { work(out).await });
         builder.build()
+    }
+}
+
+/// The services of a session: the job's own, or in a process that works for many jobs those of the job that the session's
+/// options name.
+///
+/// # Errors
+/// As [`Env::new`].
+pub(crate) fn services_of(config: &SessionConfig) -> Result<Arc<Services>> {
+    match (config.get_extension::<Services>(), config.get_extension::<ServicesPool>()) {
+        (Some(services), _) => Ok(services),
+        (None, Some(pool)) => {
+            let output = config.options().extensions.get::<JobOptions>().map(|options| options.output.clone()).unwrap_or_default();
+            if output.is_empty() {
+                return Err(DataFusionError::Configuration("the plan came without the output of its job (`trommel.output`)".into()));
+            }
+            pool.of(&output).map_err(external)
+        }
+        (None, None) => Err(DataFusionError::Configuration("the session has no services: make it with `plan::session`".into())),
     }
 }
 

@@ -31,6 +31,8 @@ use trommel_shards::columns::{ROW, UNIT};
 pub use dedupe::{Dedupe, KEY, ORDER, dedupe_schema};
 pub use drops::Drops;
 pub use env::Env;
+#[cfg(feature = "cluster")]
+pub(crate) use env::{external, services_of};
 pub use extract::Extract;
 pub use fetch::{Blocking, Fetch, FetchImages};
 pub use hash::HashPictures;

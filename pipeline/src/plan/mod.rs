@@ -18,4 +18,6 @@ pub use options::JobOptions;
 pub use planner::{StagePlanner, TrommelQueryPlanner};
 pub(crate) use predicate::subject;
 pub use predicate::{Keep, KeepError};
+#[cfg(feature = "cluster")]
+pub(crate) use session::state;
 pub use session::{SessionSettings, all_functions, session};

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
@@ -34,6 +34,23 @@ pub fn all_functions() -> Vec<ScalarUDF> {
     filters.chain(super::functions::all()).collect()
 }
 
+/// A session's state: DataFusion's own functions, ours, our planner.
+///
+/// # Errors
+/// When a function cannot be registered.
+pub(crate) fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
+    let mut state = SessionStateBuilder::new()
+        .with_default_features()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_query_planner(Arc::new(TrommelQueryPlanner))
+        .build();
+    for function in all_functions() {
+        state.register_udf(Arc::new(function))?;
+    }
+    Ok(state)
+}
+
 /// Makes a session: DataFusion's own functions, ours, our planner, bounded memory, and the process-wide services.
 ///
 /// # Errors
@@ -58,16 +75,7 @@ pub fn session(settings: &SessionSettings, services: Arc<Services>) -> Result<Se
     let pool = TrackConsumersPool::new(FairSpillPool::new(settings.memory_bytes), NAMED_CONSUMERS);
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![settings.spill_folder.clone()]));
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(disk).build_arc()?;
-    let state = SessionStateBuilder::new()
-        .with_default_features()
-        .with_config(config)
-        .with_runtime_env(runtime)
-        .with_query_planner(Arc::new(TrommelQueryPlanner))
-        .build();
-    let context = SessionContext::new_with_state(state);
-    for function in all_functions() {
-        context.register_udf(function);
-    }
+    let context = SessionContext::new_with_state(state(config, runtime)?);
     if let Some((url, store)) = services.storage.registration() {
         context.register_object_store(&url, store);
     }
