@@ -28,7 +28,8 @@ const FAMILIES: [&str; 8] = [
 ];
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+    // Tests run in the folder of their crate.
+    Path::new("tests/golden").join(name)
 }
 
 fn options(path: ComputePath, dtype: DType) -> LoadOptions {
@@ -206,7 +207,7 @@ fn the_real_sizes_give_the_embeddings_of_their_reference() {
         eprintln!("SKIPPED: TROMMEL_PEER_PYTHON does not name a Python with torch, transformers and open_clip");
         return;
     };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/make_checkpoints.py");
+    let script = Path::new("../tests/models/make_checkpoints.py");
     for family in ["clip_b32", "siglip_b16", "siglip2_naflex_b16", "open_clip_b32", "open_clip_siglip_b16"] {
         // One at a time: each is half a gigabyte.
         let folder = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ fn script(name: &str, arguments: &[&Path]) -> bool {
         eprintln!("SKIPPED: {name}: TROMMEL_PEER_PYTHON names no python");
         return false;
     };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/peers").join(name);
+    let script = Path::new("../tests/peers").join(name);
     let done = Command::new(python).arg(script).args(arguments).output().expect("the named python starts");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     true

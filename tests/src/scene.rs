@@ -29,9 +29,23 @@ impl Scene {
         Self::ending(pages, stages, "parquet")
     }
 
-    fn ending(pages: u64, stages: &str, format: &str) -> Self {
-        let web = Web::launch(calm(pages));
+    /// As [`Scene::new`], with the stages of the demo's own recipe.
+    pub fn of_demo(pages: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let demo = folder.path().join("demo");
+        Trommel::new(["demo", "--pages", "60", "-o", &demo.display().to_string()]).ends_with(0);
+        let text = std::fs::read_to_string(demo.join("recipe.toml")).expect("the demo writes its recipe");
+        let (first, last) = (text.find("[[stage]]"), text.rfind("[[stage]]"));
+        let stages = &text[first.expect("it has stages")..last.expect("the last one writes")];
+        Self::within(folder, pages, stages, "webdataset")
+    }
+
+    fn ending(pages: u64, stages: &str, format: &str) -> Self {
+        Self::within(tempfile::tempdir().expect("a temporary folder can be made"), pages, stages, format)
+    }
+
+    fn within(folder: tempfile::TempDir, pages: u64, stages: &str, format: &str) -> Self {
+        let web = Web::launch(calm(pages));
         let crawl = folder.path().join("crawl");
         web.write_wats(&crawl, 2);
         let (file, output) = (folder.path().join("job.toml"), folder.path().join("undisturbed"));

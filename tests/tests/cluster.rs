@@ -6,7 +6,7 @@ use std::path::Path;
 use trommel_tests::{Cluster, FETCH, Plain, Random, Reply, Scene, Trommel, Web, all_files, calm, fingerprint, patient, picture, recipe};
 
 /// Plans of every shape that passes have.
-const SHAPES: [(&str, &str); 5] = [
+const SHAPES: [(&str, &str); 4] = [
     ("one pass over units", ""),
     (
         "functions and two models in one pass",
@@ -49,44 +49,6 @@ use   = "keep"
 where = "status != 'success' or width * height >= 100"
 "#,
     ),
-    (
-        "everything that the demo does",
-        r#"
-[[stage]]
-use = "language"
-
-[[stage]]
-use   = "keep"
-where = "words(text) > 2 and chars(text) > 5 and not is_boilerplate(text) and not has_pii(text)"
-
-[[stage]]
-use   = "dedupe"
-by    = ["url"]
-order = "chars(text) desc, uid"
-
-[[stage]]
-use          = "fetch"
-image_size   = 128
-number_sample_per_shard = 20
-
-[[stage]]
-use    = "hash"
-hashes = ["pdq", "near"]
-
-[[stage]]
-use   = "score"
-model = "miniweb-clip"
-
-[[stage]]
-use = "near"
-of  = "pictures"
-
-[[stage]]
-use = "keep"
-top = 0.6
-by  = "miniweb_clip"
-"#,
-    ),
 ];
 
 /// What two outputs must share: the dataset to the byte, and the same files in the ledger.
@@ -104,8 +66,10 @@ fn same(ours: &Path, theirs: &Path, what: &str) {
 #[test]
 fn plans_of_every_shape_give_the_same_bytes_on_every_engine() {
     let cluster = Cluster::launch(3);
-    for (what, stages) in SHAPES {
-        let scene = if stages.contains("\"fetch\"") { Scene::new(24, stages) } else { Scene::of_candidates(24, stages) };
+    let scenes = SHAPES.map(|(what, stages)| {
+        (what, if stages.contains("\"fetch\"") { Scene::new(24, stages) } else { Scene::of_candidates(24, stages) })
+    });
+    for (what, scene) in scenes.into_iter().chain([("the demo", Scene::of_demo(60))]) {
         for engine in ["standalone:3", cluster.address()] {
             let output = scene.path(&engine.replace([':', '/'], "-"));
             scene.run(&output).arg("--engine").arg(engine).ends_with(0);
@@ -118,7 +82,7 @@ fn plans_of_every_shape_give_the_same_bytes_on_every_engine() {
 
 #[test]
 fn twenty_rounds_of_killed_executors_give_the_bytes_of_a_local_run() {
-    let scene = Scene::new(36, SHAPES[4].1);
+    let scene = Scene::of_demo(60);
     let mut cluster = Cluster::launch(3);
     let mut random = Random(6);
     let mut kills = 0;

@@ -24,7 +24,8 @@ vectors = "parquet"
 "#;
 
 fn golden(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../embeddings/tests/golden").join(path)
+    // Tests run in the folder of their crate.
+    Path::new("../embeddings/tests/golden").join(path)
 }
 
 fn scores(folder: &Path, column: &str) -> Vec<Option<f32>> {

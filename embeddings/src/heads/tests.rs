@@ -8,7 +8,8 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::*;
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/heads").join(name)
+    // Tests run in the folder of their crate.
+    Path::new("tests/golden/heads").join(name)
 }
 
 fn golden_scores(name: &str) -> Vec<f32> {

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use trommel_embeddings::checkpoint::Layout;
 
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/inputs")
+    // Tests run in the folder of their crate.
+    PathBuf::from("tests/golden/inputs")
 }
 
 fn json(path: &Path) -> serde_json::Value {

@@ -1,6 +1,8 @@
 //! Nodes and functions over the wire.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::{FunctionRegistry, TaskContext};
@@ -12,20 +14,29 @@ use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
 use trommel_shards::columns::{IMAGE, ROW, TEXT, UID, UNIT, URL};
 use trommel_shards::lists::{ColumnChoice, ListFormat};
+use trommel_shards::storage::Storage;
 
 use super::settle::Settle;
 use super::{LogicalCodec, PhysicalCodec, SettleExec, registry};
 use crate::crawl::fetch::FetchConfig;
+use crate::engine::EngineChoice;
 use crate::hashes::PictureHash;
+use crate::job::RunOptions;
+use crate::ledger::Intent;
+use crate::miniweb::{MiniWeb, MiniWebConfig};
 use crate::op::write::{InputIdentity, OutputFormat, ShardSpec, Target, VectorFormat};
 use crate::op::{
     Dedupe, Drops, Extract, Fetch, FetchImages, HOST, HashPictures, KEY, Language, ORDER, Only, Op, Pack, ReadList, ReadShards, Score,
     Write,
 };
-use crate::plan::{StageExec, StageNode, functions};
+use crate::plan::{SessionSettings, StageExec, StageNode, counted, functions, session};
+use crate::recipe::{Recipe, compile};
+use crate::report::Funnel;
 use crate::scorers::ScoreModel;
+use crate::services::Services;
 
 /// Every column that some operation reads.
 fn schema() -> SchemaRef {
@@ -259,4 +270,71 @@ fn client_scheduler_and_executor_know_the_same_functions() {
     }
     // DataFusion's nested functions, which Ballista's own registry lacks.
     state.udf("make_array").expect("registered");
+}
+
+/// Runs a recipe over a miniature web on an engine; gives the rows that each function saw, and what became of the rows.
+async fn calls(crawl: &std::path::Path, output: &std::path::Path, engine: EngineChoice) -> (BTreeMap<String, u64>, Funnel) {
+    let text = format!(
+        r#"
+[job]
+name   = "calls"
+output = {output:?}
+[source]
+wat = [{wat:?}]
+[[stage]]
+use   = "keep"
+where = "words(text) > 3 and not has_pii(text) and draw('7', 'half', uid) < 0.5"
+[[stage]]
+use   = "dedupe"
+by    = ["text"]
+order = "chars(url) desc, uid"
+[[stage]]
+use    = "write"
+format = "parquet"
+"#,
+        wat = crawl.join("*.wat.gz").display().to_string(),
+        output = output.display().to_string(),
+    );
+    let recipe = Recipe::parse("job.toml", &text).expect("a recipe");
+    let services =
+        Services::new(Storage::in_memory(Arc::default(), "check"), Arc::default(), std::env::temp_dir(), 1, CancellationToken::new());
+    let settings = SessionSettings { partitions: 1, memory_bytes: 64 << 20, spill_folder: std::env::temp_dir() };
+    let checking = session(&settings, Arc::new(services)).expect("a session");
+    let compiled = compile(&recipe, &checking, false).await.expect("it compiles");
+    let options = RunOptions {
+        intent: Intent::Fresh,
+        threads: 2,
+        memory_bytes: 256 << 20,
+        spill_folder: None,
+        quiet: true,
+        retry_failed: false,
+        engine,
+        part: None,
+        part_patience: Duration::ZERO,
+    };
+    let finished = compiled.job.run(&options, Arc::default(), CancellationToken::new()).await.expect("it runs");
+    let uri = Storage::open(&output.display().to_string()).expect("a folder").uri().to_owned();
+    (counted::rows_of(&uri), finished.funnel)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_function_is_called_once_a_row_on_every_engine() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let crawl = folder.path().join("crawl");
+    std::fs::create_dir_all(&crawl).expect("a temporary folder");
+    MiniWeb::new(MiniWebConfig { pages: 60, ..MiniWebConfig::default() }).write_wats(&crawl, 3).expect("a temporary folder");
+    let (local, funnel) = calls(&crawl, &folder.path().join("local"), EngineChoice::Local).await;
+    let standalone = EngineChoice::Standalone { executors: 2, slots: 1 };
+    let (spread, _) = calls(&crawl, &folder.path().join("spread"), standalone).await;
+    let keep = &funnel.stages[0];
+    let lost = |condition: &str| keep.lost.iter().find(|(reason, _)| reason.starts_with(condition)).map_or(0, |(_, count)| *count);
+    let (words, pii, draw) = (lost("words"), lost("NOT has_pii"), lost("draw"));
+    assert!(words > 0 && draw > 0 && words + pii + draw < keep.rows, "{keep:?}");
+    // What a lost row shows is the value that its condition saw.
+    assert_eq!(local["words"], keep.rows + words, "{keep:?} {local:?}");
+    assert_eq!(local["has_pii"], keep.rows - words, "{keep:?} {local:?}");
+    assert_eq!(local["draw"], keep.rows - words - pii + draw, "{keep:?} {local:?}");
+    // The key and the order of the rows that are left.
+    assert_eq!((local["row_key"], local["chars"]), (keep.kept, keep.kept), "{keep:?} {local:?}");
+    assert_eq!(local, spread);
 }

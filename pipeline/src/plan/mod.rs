@@ -4,6 +4,8 @@
 //! the plan is made, and run it partition by partition. They are unary and keep partition *p* at *p*, which is what a
 //! distributed engine needs to slice a plan by its file scans.
 
+#[cfg(all(test, feature = "cluster"))]
+pub(crate) mod counted;
 mod exec;
 pub mod functions;
 mod node;

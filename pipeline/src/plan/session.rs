@@ -46,6 +46,8 @@ pub(crate) fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result<S
         .with_query_planner(Arc::new(TrommelQueryPlanner))
         .build();
     for function in all_functions() {
+        #[cfg(all(test, feature = "cluster"))]
+        let function = super::counted::counted(function);
         state.register_udf(Arc::new(function))?;
     }
     Ok(state)

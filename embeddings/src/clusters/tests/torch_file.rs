@@ -13,7 +13,8 @@ use crate::clusters::torch_file::read_matrix;
 use crate::clusters::{TorchMatrix, read_torch_matrix};
 
 fn file(name: &str) -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/clusters/tests/torch")).join(name)
+    // Tests run in the folder of their crate.
+    PathBuf::from("src/clusters/tests/torch").join(name)
 }
 
 fn expected() -> TorchMatrix {

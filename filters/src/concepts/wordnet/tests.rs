@@ -181,9 +181,9 @@ fn questions() -> Vec<String> {
 
 #[test]
 fn nltk_finds_the_same_first_synset() {
-    let python =
-        std::env::var("TROMMEL_PEER_PYTHON").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers/bin/python").into());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/peers/wordnet_check.py");
+    // Tests run in the folder of their crate.
+    let python = std::env::var("TROMMEL_PEER_PYTHON").unwrap_or_else(|_| "../target/peers/bin/python".into());
+    let script = "../tests/peers/wordnet_check.py";
     let has_nltk = Command::new(&python).args(["-c", "import nltk"]).output().is_ok_and(|out| out.status.success());
     if !has_nltk {
         eprintln!("SKIPPED: no python with nltk at {python} (TROMMEL_PEER_PYTHON names one)");

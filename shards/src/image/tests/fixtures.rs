@@ -7,8 +7,8 @@ use super::make::psnr;
 use crate::image::{EncodeFormat, ImageError, ImageOptions, Processor, ResizeMode};
 
 fn fixtures(folder: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TROMMEL_SHARED")
-        .map_or_else(|| Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")).to_owned(), PathBuf::from);
+    // Tests run in the folder of their crate.
+    let root = std::env::var_os("TROMMEL_SHARED").map_or_else(|| PathBuf::from("../../shared"), PathBuf::from);
     let path = root.join("fixtures").join(folder);
     if path.is_dir() {
         return Some(path);

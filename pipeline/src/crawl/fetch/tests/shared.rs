@@ -13,8 +13,8 @@ use super::super::{FetchConfig, Fetcher};
 use super::server::{Server, code, fetch, quick, reply};
 
 fn fixture(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TROMMEL_SHARED")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")), PathBuf::from);
+    // Tests run in the folder of their crate.
+    let root = std::env::var_os("TROMMEL_SHARED").map_or_else(|| PathBuf::from("../../shared"), PathBuf::from);
     let file = root.join("fixtures").join(path);
     if file.exists() {
         return Some(file);
