@@ -14,26 +14,33 @@ pub struct Cluster {
     executors: Vec<Child>,
     started: usize,
     folder: tempfile::TempDir,
+    flags: Vec<String>,
 }
 
 impl Cluster {
     /// Starts a scheduler and so many executors with two slots each. An executor that is silent for two seconds counts as lost.
     pub fn launch(executors: usize) -> Self {
-        Self::launch_patient(executors, 2)
+        Self::launch_with(executors, 2, &[])
     }
 
     /// As [`Cluster::launch`], with so many seconds of silence.
     pub fn launch_patient(executors: usize, seconds: u64) -> Self {
+        Self::launch_with(executors, seconds, &[])
+    }
+
+    /// As [`Cluster::launch`], with so many seconds of silence, and flags for every process.
+    pub fn launch_with(executors: usize, seconds: u64, flags: &[String]) -> Self {
         let seconds = seconds.to_string();
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let mut scheduler =
             Trommel::new(["scheduler", "--bind", "127.0.0.1:0", "--external-host", "127.0.0.1", "--executor-timeout", seconds.as_str()])
+                .args(flags)
                 .env("TROMMEL_LOG", "warn")
                 .start();
         let said = first_line(&mut scheduler);
         let address = said.split_whitespace().last().filter(|word| word.starts_with("ballista://"));
         let address = address.unwrap_or_else(|| panic!("the scheduler said `{said}`")).to_owned();
-        let mut cluster = Self { address, scheduler, executors: Vec::new(), started: 0, folder };
+        let mut cluster = Self { address, scheduler, executors: Vec::new(), started: 0, folder, flags: flags.to_vec() };
         for _ in 0..executors {
             cluster.add_executor();
         }
@@ -55,6 +62,7 @@ impl Cluster {
             .arg(port.to_string())
             .arg("--work-dir")
             .arg(&work)
+            .args(&self.flags)
             .env("TROMMEL_LOG", "warn")
             .start();
         first_line(&mut executor);

@@ -5,6 +5,8 @@
 //! said, since that is what the reader of a failed test needs first.
 
 mod binary;
+#[cfg(feature = "cluster")]
+mod certificates;
 mod cluster;
 mod outputs;
 mod plain;
@@ -12,6 +14,8 @@ mod scene;
 mod web;
 
 pub use binary::{Done, Trommel, binary};
+#[cfg(feature = "cluster")]
+pub use certificates::certificates;
 pub use cluster::Cluster;
 pub use outputs::{Table, all_files, data_files, fingerprint, fingerprint_of, sample_keys, tables, tar_members};
 pub use plain::{FETCH, Gate, Plain, Reply, picture};

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use trommel_tests::{Cluster, FETCH, Plain, Random, Reply, Scene, Trommel, Web, all_files, calm, fingerprint, patient, picture, recipe};
+use trommel_tests::{
+    Cluster, FETCH, Plain, Random, Reply, Scene, Trommel, Web, all_files, calm, certificates, fingerprint, patient, picture, recipe,
+};
 
 /// Plans of every shape that passes have.
 const SHAPES: [(&str, &str); 4] = [
@@ -187,6 +189,28 @@ fn a_unit_that_cannot_be_read_fails_alone_on_a_cluster_too() {
     assert_eq!(run().report(0)["funnel"]["kept"], 3);
     let errors = all_files(&output).into_keys().filter(|name| name.starts_with("_trommel/errors")).count();
     assert_eq!(errors, 0, "a failure outlived its cause");
+}
+
+#[test]
+fn processes_with_certificates_of_one_authority_work_together_and_with_no_others() {
+    // A shuffle, so that executors read from each other too.
+    let scene = Scene::of_candidates(24, SHAPES[2].1);
+    let ours = certificates(&scene.path("ours"));
+    let cluster = Cluster::launch_with(2, 2, &ours);
+    let output = scene.path("out");
+    let call = |flags: &[String]| scene.run(&output).arg("--engine").arg(cluster.address()).args(flags).end();
+    let without = call(&[]);
+    assert_ne!(without.code, Some(0));
+    without.says(&["scheduler"]);
+    let other = call(&certificates(&scene.path("others")));
+    assert_ne!(other.code, Some(0));
+    other.says(&["certificate"]);
+    let done = call(&ours);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    same(&output, &scene.output, "over TLS");
+    let mut missing = ours.clone();
+    missing[1] = scene.path("none.pem").display().to_string();
+    call(&missing).says(&["none.pem"]);
 }
 
 #[test]

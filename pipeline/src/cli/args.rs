@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
-use crate::engine::EngineChoice;
+use crate::engine::{EngineChoice, TlsFiles};
 use crate::ledger::Part;
 use crate::recipe::choosing::{BalanceSettings, BaselineSettings, CapSettings, SampleSettings};
 use crate::recipe::near::{DecontaminateSettings, NearSettings, RetrieveSettings};
@@ -92,12 +92,37 @@ pub struct Resume {
     /// What runs the passes: `local`, `standalone` (a cluster inside this process), or `ballista://HOST:PORT`.
     #[arg(long, default_value = "local", env = "TROMMEL_ENGINE")]
     pub engine: EngineChoice,
+    /// Certificates for the cluster.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Do one share of the units, beside other runs on the same output: INDEX/COUNT, counted from 0, as job arrays count.
     #[arg(long, env = "TROMMEL_PART", conflicts_with_all = ["fresh", "retry_failed"])]
     pub part: Option<Part>,
     /// Seconds to wait for a part that gives no sign of life.
     #[arg(long, default_value_t = 3600)]
     pub part_patience: u64,
+}
+
+/// Certificates of a process that belongs to a cluster, or hands it work.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TlsArgs {
+    /// Talk TLS with the cluster: the certificate (PEM) of the authority that all its processes have theirs from.
+    #[arg(long, env = "TROMMEL_TLS_CA", requires_all = ["tls_cert", "tls_key"], value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Certificate (PEM) of this process.
+    #[arg(long, env = "TROMMEL_TLS_CERT", requires = "tls_ca", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Key (PEM) of the certificate.
+    #[arg(long, env = "TROMMEL_TLS_KEY", requires = "tls_ca", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    /// The files, where TLS is asked for: clap sees to it that all are there or none.
+    pub fn files(&self) -> Option<TlsFiles> {
+        let (authority, certificate, key) = (self.tls_ca.clone()?, self.tls_cert.clone()?, self.tls_key.clone()?);
+        Some(TlsFiles { authority, certificate, key })
+    }
 }
 
 /// The verbs.
@@ -178,6 +203,9 @@ pub struct SchedulerArgs {
     /// Times that a task is tried before its job is given up.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     pub task_attempts: u16,
+    /// Certificates.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// Flags of `executor`.
@@ -205,6 +233,9 @@ pub struct ExecutorArgs {
     /// Seconds to wait for the scheduler to answer.
     #[arg(long, default_value_t = 60)]
     pub patience: u16,
+    /// Certificates.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// Flags of `run`.
@@ -547,6 +578,9 @@ pub struct DemoArgs {
     /// What runs the passes, as for `run`; executors have to be on this machine, where the miniature web is.
     #[arg(long, default_value = "local")]
     pub engine: EngineChoice,
+    /// Certificates for the cluster.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// Flags of `miniweb`.

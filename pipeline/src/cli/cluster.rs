@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use super::Exit;
 use super::args::{Common, ExecutorArgs, SchedulerArgs};
 use super::output::say;
-use crate::cluster::{ExecutorSettings, SchedulerSettings, registry, run_executor, run_scheduler};
+use crate::cluster::{ExecutorSettings, SchedulerSettings, Tls, registry, run_executor, run_scheduler};
 use crate::report::{Progress, Role};
 
 pub(super) async fn scheduler(common: &Common, args: SchedulerArgs) -> anyhow::Result<Exit> {
@@ -17,6 +17,7 @@ pub(super) async fn scheduler(common: &Common, args: SchedulerArgs) -> anyhow::R
         external_host: args.external_host.clone(),
         executor_timeout_s: args.executor_timeout,
         task_attempts: usize::from(args.task_attempts),
+        tls: args.tls.files().as_ref().map(Tls::open).transpose()?,
     };
     let host = args.external_host;
     let listening = |port| say(&format!("scheduler {}: ballista://{host}:{port}", registry::build_id()));
@@ -53,6 +54,7 @@ pub(super) async fn executor(common: &Common, args: ExecutorArgs) -> anyhow::Res
         memory_bytes: (common.memory_mib as u64) << 20,
         work_dir,
         patience_s: args.patience.max(1),
+        tls: args.tls.files().as_ref().map(Tls::open).transpose()?,
     };
     say(&format!("executor {}: {} slots for the scheduler at {place}", registry::build_id(), settings.slots));
     let progress = Arc::new(Progress::default());

@@ -131,8 +131,15 @@ pub(super) async fn demo(common: &Common, args: DemoArgs) -> anyhow::Result<Exit
     let recipe = Recipe::parse(&file.display().to_string(), &text)?;
     let compiled = compile(&recipe, &checking_session()?, false).await?;
     // The port, and so every url, is another one each time: an older dataset would be of another web.
-    let resume =
-        Resume { fresh: !args.resume, explain: false, retry_failed: false, engine: args.engine.clone(), part: None, part_patience: 0 };
+    let resume = Resume {
+        fresh: !args.resume,
+        explain: false,
+        retry_failed: false,
+        engine: args.engine.clone(),
+        tls: args.tls.clone(),
+        part: None,
+        part_patience: 0,
+    };
     let exit = finish(common, &compiled.job, &resume).await?;
     server.shutdown().await;
     card(&dataset, args.pages).await.context("the demo's card")?;

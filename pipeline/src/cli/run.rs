@@ -151,7 +151,7 @@ pub(super) async fn finish(common: &Common, job: &Job, resume: &Resume) -> anyho
         spill_folder: common.spill.clone(),
         quiet: common.quiet,
         retry_failed: resume.retry_failed,
-        engine: resume.engine.clone(),
+        engine: resume.engine.clone().with_tls(resume.tls.files()),
         part: resume.part,
         part_patience: Duration::from_secs(resume.part_patience),
     };

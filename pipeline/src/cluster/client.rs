@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use ballista_core::client::BallistaClient;
+use ballista_core::extension::{BallistaConfigGrpcEndpoint, SessionConfigHelperExt};
 use ballista_core::serde::protobuf::execute_query_params::Query;
 use ballista_core::serde::protobuf::execute_query_result::Result as Submitted;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
@@ -12,7 +13,7 @@ use ballista_core::serde::protobuf::{
     CancelJobParams, CleanJobDataParams, ExecuteQueryParams, GetJobStatusParams, PartitionLocation, RemoveSessionParams, job_status,
 };
 use ballista_core::utils::create_grpc_client_endpoint;
-use ballista_core::{extension::SessionConfigHelperExt, version};
+use ballista_core::version;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::physical_plan::AsExecutionPlan;
@@ -23,6 +24,7 @@ use tonic::transport::Channel;
 
 use super::MESSAGE_BYTES;
 use super::codec::PhysicalCodec;
+use super::tls::Tls;
 
 /// Between two questions about a job.
 const POLL: Duration = Duration::from_millis(100);
@@ -112,11 +114,12 @@ pub(super) enum Ended {
 pub(super) struct Client {
     address: String,
     scheduler: SchedulerGrpcClient<Channel>,
+    tls: Option<Tls>,
 }
 
 impl Client {
     /// Connects to `ballista://host:port`.
-    pub(super) async fn connect(address: &str) -> Result<Self, ClusterError> {
+    pub(super) async fn connect(address: &str, tls: Option<Tls>) -> Result<Self, ClusterError> {
         let place = address.strip_prefix("ballista://").or_else(|| address.strip_prefix("df://"));
         let url = place.and_then(|place| url::Url::parse(&format!("http://{place}")).ok());
         let Some(url) = url.filter(|url| url.port().is_some() && url.path() == "/") else {
@@ -124,10 +127,14 @@ impl Client {
         };
         let unreachable = |e: &dyn std::error::Error| ClusterError::Unreachable { address: address.to_owned(), message: chain(e) };
         let endpoint = create_grpc_client_endpoint(url.as_str().trim_end_matches('/').to_owned(), None).map_err(|e| unreachable(&e))?;
+        let endpoint = match &tls {
+            Some(tls) => tls.endpoint()(endpoint).map_err(|e| unreachable(e.as_ref()))?,
+            None => endpoint,
+        };
         let channel = endpoint.connect_timeout(SILENCE).connect().await.map_err(|e| unreachable(&e))?;
         let limit = MESSAGE_BYTES as usize;
         let scheduler = SchedulerGrpcClient::new(channel).max_encoding_message_size(limit).max_decoding_message_size(limit);
-        Ok(Self { address: address.to_owned(), scheduler })
+        Ok(Self { address: address.to_owned(), scheduler, tls })
     }
 
     /// Hands a plan over.
@@ -138,7 +145,7 @@ impl Client {
             .map_err(|e| ClusterError::Plan { message: e.to_string() })?;
         let query = ExecuteQueryParams {
             query: Some(Query::PhysicalPlan(bytes)),
-            settings: config.to_key_value_pairs(),
+            settings: self.tls.as_ref().map_or_else(|| config.clone(), |tls| tls.session(config.clone())).to_key_value_pairs(),
             session_id: session.to_owned(),
             operation_id: format!("{session}-{}", std::process::id()),
         };
@@ -213,7 +220,8 @@ impl Client {
             let (Some(executor), Some(partition)) = (place.executor_meta, place.partition_id) else { continue };
             let failed = |message: String| ClusterError::Result { executor: executor.id.clone(), message };
             let port = u16::try_from(executor.port).map_err(|e| failed(e.to_string()))?;
-            let mut client = BallistaClient::try_new(&executor.host, port, MESSAGE_BYTES as usize, false, None, 3, 1000, 0, 0)
+            let over = self.tls.as_ref().map(|tls| Arc::new(BallistaConfigGrpcEndpoint::new(tls.endpoint())));
+            let mut client = BallistaClient::try_new(&executor.host, port, MESSAGE_BYTES as usize, self.tls.is_some(), over, 3, 1000, 0, 0)
                 .await
                 .map_err(|e| failed(e.to_string()))?;
             let stream = client

@@ -18,7 +18,8 @@ use super::client::{Client, ClusterError, Ended, Job};
 use super::codec::REFUSED;
 use super::registry;
 use super::settle::{Settle, SettleExec, regroup, units};
-use crate::engine::{Engine, Outcome, Spread, UnitFailure, Units, markers_of, planned};
+use super::tls::Tls;
+use crate::engine::{Engine, Outcome, Spread, TlsFiles, UnitFailure, Units, markers_of, planned};
 use crate::ledger::Failure;
 use crate::op::{external, services_of};
 use crate::report::Progress;
@@ -45,9 +46,15 @@ impl BallistaEngine {
     /// Connects to a scheduler at `ballista://host:port`.
     ///
     /// # Errors
-    /// When the address is none, or nobody answers there.
-    pub async fn connect(address: &str, cancel: CancellationToken, progress: Arc<Progress>) -> std::result::Result<Self, ClusterError> {
-        Ok(Self { client: Client::connect(address).await?, cancel, progress, _own: None })
+    /// When the address is none, nobody answers there, or `tls` names files that are no certificates.
+    pub async fn connect(
+        address: &str,
+        tls: Option<&TlsFiles>,
+        cancel: CancellationToken,
+        progress: Arc<Progress>,
+    ) -> std::result::Result<Self, ClusterError> {
+        let tls = tls.map(Tls::open).transpose()?;
+        Ok(Self { client: Client::connect(address, tls).await?, cancel, progress, _own: None })
     }
 
     /// Starts a cluster inside this process, for itself.
@@ -62,7 +69,7 @@ impl BallistaEngine {
         progress: Arc<Progress>,
     ) -> std::result::Result<Self, ClusterError> {
         let cluster = Standalone::start(executors, slots, memory_bytes).await?;
-        let mut engine = Self::connect(cluster.address(), cancel, progress).await?;
+        let mut engine = Self::connect(cluster.address(), None, cancel, progress).await?;
         engine._own = Some(cluster);
         Ok(engine)
     }

@@ -13,12 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{ClusterError, chain};
 use super::codec::{LogicalCodec, PhysicalCodec};
+use super::tls::Tls;
 use super::{MESSAGE_BYTES, Stores, registry};
 use crate::report::Progress;
 use crate::services::ServicesPool;
 
 /// What an executor is told.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ExecutorSettings {
     /// The scheduler's host.
     pub scheduler_host: String,
@@ -40,6 +41,8 @@ pub struct ExecutorSettings {
     pub work_dir: PathBuf,
     /// Seconds that it waits for a scheduler to answer.
     pub patience_s: u16,
+    /// Talks TLS, with those who do.
+    pub tls: Option<Tls>,
 }
 
 /// Runs an executor until it is told to stop (SIGTERM, ctrl-c); tasks in hand are finished first.
@@ -52,7 +55,11 @@ pub async fn run_executor(settings: &ExecutorSettings, progress: Arc<Progress>) 
     let failed =
         |e: &dyn std::error::Error| ClusterError::Process { place: format!("{}:{}", settings.bind_host, settings.port), message: chain(e) };
     let pool = Arc::new(ServicesPool::new(settings.work_dir.clone(), settings.threads, CancellationToken::new(), progress));
-    let producer: ConfigProducer = Arc::new(move || registry::config().with_extension(Arc::clone(&pool)));
+    let tls = settings.tls.clone();
+    let producer: ConfigProducer = Arc::new(move || {
+        let config = registry::config().with_extension(Arc::clone(&pool));
+        tls.as_ref().map_or(config.clone(), |tls| tls.session(config))
+    });
     let stores = Arc::new(Stores::default());
     let spill = settings.work_dir.clone();
     let runtime: RuntimeProducer = Arc::new(move |_| {
@@ -82,6 +89,8 @@ pub async fn run_executor(settings: &ExecutorSettings, progress: Arc<Progress>) 
         override_config_producer: Some(producer),
         override_logical_codec: Some(Arc::new(LogicalCodec::default())),
         override_physical_codec: Some(Arc::new(PhysicalCodec::default())),
+        override_arrow_flight_service: settings.tls.as_ref().map(Tls::flight),
+        override_create_grpc_client_endpoint: settings.tls.as_ref().map(Tls::endpoint),
         ..ExecutorProcessConfig::default()
     };
     start_executor_process(Arc::new(config)).await.map_err(|e| failed(&e))

@@ -18,6 +18,7 @@ mod scheduler;
 mod settle;
 mod standalone;
 mod stores;
+mod tls;
 
 pub use client::ClusterError;
 pub use codec::{LogicalCodec, PhysicalCodec};
@@ -27,6 +28,7 @@ pub use scheduler::{SchedulerSettings, run_scheduler};
 pub use settle::SettleExec;
 pub use standalone::Standalone;
 pub use stores::Stores;
+pub use tls::Tls;
 
 #[cfg(test)]
 mod tests;

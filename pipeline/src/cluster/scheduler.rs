@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use ballista_core::ConfigProducer;
 use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
 use ballista_scheduler::scheduler_process::{create_scheduler, start_grpc_service_with_listener};
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 use super::client::{ClusterError, chain};
 use super::codec::{LogicalCodec, PhysicalCodec};
+use super::tls::Tls;
 use super::{MESSAGE_BYTES, registry};
 
 /// What a scheduler is told.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SchedulerSettings {
     /// Address and port that it listens on; port 0 takes a free one.
     pub bind: String,
@@ -25,11 +29,13 @@ pub struct SchedulerSettings {
     pub executor_timeout_s: u64,
     /// Times that a task is tried.
     pub task_attempts: usize,
+    /// Talks TLS, with those who do.
+    pub tls: Option<Tls>,
 }
 
 impl Default for SchedulerSettings {
     fn default() -> Self {
-        Self { bind: "127.0.0.1:50050".into(), external_host: "localhost".into(), executor_timeout_s: 60, task_attempts: 4 }
+        Self { bind: "127.0.0.1:50050".into(), external_host: "localhost".into(), executor_timeout_s: 60, task_attempts: 4, tls: None }
     }
 }
 
@@ -60,10 +66,21 @@ pub async fn run_scheduler(settings: &SchedulerSettings, listening: impl FnOnce(
         override_session_builder: Some(Arc::new(registry::state)),
         override_logical_codec: Some(Arc::new(LogicalCodec::default())),
         override_physical_codec: Some(Arc::new(PhysicalCodec::default())),
+        use_tls: settings.tls.is_some(),
+        override_create_grpc_client_endpoint: settings.tls.as_ref().map(Tls::endpoint),
         ..SchedulerConfig::default()
     };
     let cluster = BallistaCluster::new_from_config(&config).await.map_err(|e| failed(&e))?;
     let scheduler = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(config)).await.map_err(|e| failed(&e))?;
     listening(port);
-    start_grpc_service_with_listener(listener, scheduler).await.map_err(|e| failed(&e))
+    let Some(tls) = &settings.tls else {
+        return start_grpc_service_with_listener(listener, scheduler).await.map_err(|e| failed(&e));
+    };
+    // Ballista's own server has no TLS.
+    let service = SchedulerGrpcServer::new(scheduler)
+        .max_encoding_message_size(MESSAGE_BYTES as usize)
+        .max_decoding_message_size(MESSAGE_BYTES as usize);
+    let mut server = Server::builder().tls_config(tls.server()).map_err(|e| failed(&e))?;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    server.add_service(service).serve_with_incoming(incoming).await.map_err(|e| failed(&e))
 }

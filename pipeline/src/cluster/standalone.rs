@@ -47,6 +47,7 @@ impl Standalone {
                 memory_bytes,
                 work_dir: work.path().join(format!("executor-{number}")),
                 patience_s: 10,
+                tls: None,
             };
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = run_executor(&settings, Default::default()).await {

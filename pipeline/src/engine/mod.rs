@@ -2,6 +2,7 @@
 
 mod local;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -128,8 +129,35 @@ pub enum EngineChoice {
         /// Partitions that each runs at a time.
         slots: usize,
     },
-    /// A cluster, by the address of its scheduler: `ballista://host:port`.
-    Ballista(String),
+    /// A cluster.
+    Ballista {
+        /// Its scheduler: `ballista://host:port`.
+        address: String,
+        /// Certificates, where its processes talk TLS.
+        tls: Option<TlsFiles>,
+    },
+}
+
+/// PEM files of a process that talks TLS with a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Certificate of the authority that every process of the cluster has its own certificate from.
+    pub authority: PathBuf,
+    /// The process's certificate, for its name as the others write it, with those between it and the authority.
+    pub certificate: PathBuf,
+    /// The key of the certificate.
+    pub key: PathBuf,
+}
+
+impl EngineChoice {
+    /// The same engine, with certificates where it is a cluster of other processes.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<TlsFiles>) -> Self {
+        match self {
+            Self::Ballista { address, .. } => Self::Ballista { address, tls },
+            other => other,
+        }
+    }
 }
 
 impl std::fmt::Display for EngineChoice {
@@ -137,7 +165,7 @@ impl std::fmt::Display for EngineChoice {
         match self {
             Self::Local => f.write_str("local"),
             Self::Standalone { executors, .. } => write!(f, "standalone:{executors}"),
-            Self::Ballista(address) => f.write_str(address),
+            Self::Ballista { address, .. } => f.write_str(address),
         }
     }
 }
@@ -155,7 +183,7 @@ impl std::str::FromStr for EngineChoice {
             "standalone" => standalone("2"),
             text => match text.strip_prefix("standalone:") {
                 Some(executors) => standalone(executors),
-                None if text.starts_with("ballista://") => Ok(Self::Ballista(text.to_owned())),
+                None if text.starts_with("ballista://") => Ok(Self::Ballista { address: text.to_owned(), tls: None }),
                 None => Err(format!("`{text}`: `local`, `standalone`, or `ballista://HOST:PORT`")),
             },
         }
@@ -186,7 +214,7 @@ impl EngineChoice {
             Self::Standalone { executors, slots } => {
                 Box::new(BallistaEngine::standalone(*executors, *slots, with.memory_bytes as u64, with.cancel, with.progress).await?)
             }
-            Self::Ballista(address) => Box::new(BallistaEngine::connect(address, with.cancel, with.progress).await?),
+            Self::Ballista { address, tls } => Box::new(BallistaEngine::connect(address, tls.as_ref(), with.cancel, with.progress).await?),
         })
     }
 
