@@ -10,6 +10,9 @@ use trommel_shards::columns::NEAR_SIGNATURE;
 use trommel_shards::digest::HashKind;
 use trommel_shards::image::RgbPicture;
 
+/// Column of [`PictureHash::Pixels`].
+pub const PIXELS_SHA256: &str = "pixels_sha256";
+
 /// A hash of the decoded picture, as it is stored: upright, sRGB, resized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -35,7 +38,7 @@ pub fn fields(hashes: &[PictureHash]) -> Vec<Arc<Field>> {
             PictureHash::Pdq => fields.extend([field("pdq", DataType::Utf8), field("pdq_quality", DataType::Int32)]),
             PictureHash::Phash => fields.push(field("phash", DataType::Utf8)),
             PictureHash::Dhash => fields.push(field("dhash", DataType::Utf8)),
-            PictureHash::Pixels => fields.push(field("pixels_sha256", DataType::Utf8)),
+            PictureHash::Pixels => fields.push(field(PIXELS_SHA256, DataType::Utf8)),
             PictureHash::Near => fields.push(field(NEAR_SIGNATURE, DataType::Binary)),
         }
     }
@@ -78,6 +81,11 @@ impl PictureHashes {
             }
         }
         made
+    }
+
+    /// `pixels_sha256`, where it was asked for.
+    pub fn pixels(&self) -> Option<&str> {
+        self.pixels.as_deref()
     }
 
     /// Bytes on the heap, about.
@@ -124,7 +132,7 @@ impl HashBuilders {
             "pdq_quality" => Arc::new(self.quality.finish()),
             "phash" => Arc::new(self.phash.finish()),
             "dhash" => Arc::new(self.dhash.finish()),
-            "pixels_sha256" => Arc::new(self.pixels.finish()),
+            PIXELS_SHA256 => Arc::new(self.pixels.finish()),
             NEAR_SIGNATURE => Arc::new(self.near.finish()),
             _ => return None,
         })

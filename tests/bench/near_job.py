@@ -51,7 +51,7 @@ def run(*arguments):
     return time.perf_counter() - started, done.stdout
 
 
-seconds, _ = run("hash", shards, "-o", work / "hashed", "--hashes", "pdq,near", "--fresh")
+seconds, _ = run("hash", shards, "-o", work / "hashed", "--hashes", "pdq,near,pixels", "--fresh")
 print(f"hash: {len(rows)} pictures decoded and hashed in {seconds:.1f} s, {len(rows) / seconds:.0f}/s")
 
 seconds, out = run("select", work / "hashed", "-o", work / "near.parquet", "--near", "pictures", "--near-keep-all", "--no-pass-rates", "--json")

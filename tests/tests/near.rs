@@ -5,7 +5,7 @@ use std::path::Path;
 
 use trommel::miniweb::truth::Repeat;
 use trommel_shards::tar::read_members;
-use trommel_tests::{Scene, Table, Trommel, Web, all_files, calm, fingerprint, recipe, tables};
+use trommel_tests::{FETCH as PLAIN, Plain, Reply, Scene, Table, Trommel, Web, all_files, calm, fingerprint, recipe, tables};
 
 const FETCH: &str = r#"
 [[stage]]
@@ -262,6 +262,43 @@ fn references_are_taken_out_by_picture_caption_and_vector() {
     let of_first: Vec<_> = std::iter::zip(&uids, tables(&scene.output.join("vectors"))[0].vectors("miniweb_clip_img")).collect();
     assert!(of_first.iter().filter(|(_, vector)| vector.is_some()).all(|(uid, _)| !kept.contains(uid.as_str())), "{report}");
     assert!(!kept.is_empty(), "rows of other shards are left");
+}
+
+/// A bitmap of one grey.
+fn grey(value: u8) -> Vec<u8> {
+    let mut bytes = b"BM".to_vec();
+    let (side, header) = (64_u32, 54_u32);
+    for number in [header + 3 * side * side, 0, header, 40, side, side, 1 | 24 << 16, 0, 3 * side * side, 2835, 2835, 0, 0] {
+        bytes.extend(number.to_le_bytes());
+    }
+    bytes.resize(bytes.len() + 3 * (side * side) as usize, value);
+    bytes
+}
+
+#[test]
+fn a_picture_that_is_too_flat_for_anything_else_is_found_by_its_pixels() {
+    let server = Plain::serve(|path, _| Reply(200, grey(if path.contains("dark") { 60 } else { 190 })));
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let list: String = ["dark", "light"].map(|name| format!("{{\"url\":\"{}\"}}\n", server.url(&format!("/{name}.bmp")))).concat();
+    std::fs::write(path("list.jsonl"), list).unwrap();
+    Trommel::new(["fetch", &path("list.jsonl"), "-o", &path("fetched")]).args(PLAIN).ends_with(0);
+    Trommel::new(["hash", &path("fetched"), "-o", &path("hashed"), "--hashes", "near,pixels"]).ends_with(0);
+    let dark = tables(Path::new(&path("fetched")))[0].text("url").iter().position(|url| url.contains("dark")).unwrap();
+    let key = &tables(Path::new(&path("fetched")))[0].text("key")[dark];
+    let archive = std::fs::read(folder.path().join("fetched/00000.tar")).unwrap();
+    let members = read_members(&archive).unwrap();
+    let picture = members.iter().find(|member| member.name == format!("{key}.jpg")).unwrap();
+    std::fs::create_dir(path("evaluation")).unwrap();
+    std::fs::write(folder.path().join("evaluation/dark.jpg"), picture.content).unwrap();
+    let report = Trommel::new(["select", &path("hashed"), "-o", &path("clean.txt"), "--decontaminate", "eval"])
+        .arg("--reference-pictures")
+        .arg(path("evaluation"))
+        .report(0);
+    assert_eq!(report["findings"][0]["found"]["decontaminate"]["reference_pictures"]["flat"], 1, "{report}");
+    assert_eq!((report["funnel"]["rows"].as_u64(), report["funnel"]["kept"].as_u64()), (Some(2), Some(1)), "{report}");
+    let uid = &tables(Path::new(&path("fetched")))[0].text("uid")[dark];
+    assert!(!std::fs::read_to_string(path("clean.txt")).unwrap().contains(uid.as_str()));
 }
 
 #[test]

@@ -478,7 +478,7 @@ impl Run<'_> {
     }
 
     fn decontaminate(&mut self, at: u8, name: &str, spec: &Decontaminate) -> Result<()> {
-        let (mut step, mut report) = DecontaminateStep::load(name, spec)?;
+        let (mut step, mut report) = DecontaminateStep::load(name, spec, self.inputs)?;
         let (spill, threads, seed) = (self.spill.clone(), self.scanner.threads, self.selection.seed);
         let means = Means { spill: &spill, seed, threads };
         if !spec.pictures.is_empty() {

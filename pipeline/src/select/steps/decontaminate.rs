@@ -18,7 +18,9 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::gathered::{GatherFit, Gathered, GatheredVectors, searched};
 use super::near::PictureReferences;
+use crate::hashes::PIXELS_SHA256;
 use crate::select::error::{Result, SelectError};
+use crate::select::inputs::Inputs;
 use crate::select::expression::{text_at, text_column};
 use crate::select::references::ReferenceVectors;
 use crate::select::scan::{Judging, Step};
@@ -58,6 +60,9 @@ pub(in crate::select) struct DecontaminateStep {
     vectors: Option<ReferenceVectors>,
     captions: Option<Captions>,
     text: String,
+    /// Rows have `pixels_sha256`, by which pictures are found that are too flat for anything else.
+    pixels: bool,
+    by_pixels: Arc<str>,
     by_picture: Arc<str>,
     by_vector: Arc<str>,
     by_group: Arc<str>,
@@ -162,7 +167,7 @@ pub(in crate::select) struct Means<'a> {
 
 impl DecontaminateStep {
     /// A step that has looked at nothing yet but the references.
-    pub(in crate::select) fn load(stage: &str, spec: &Decontaminate) -> Result<(Self, Value)> {
+    pub(in crate::select) fn load(stage: &str, spec: &Decontaminate, inputs: &Inputs) -> Result<(Self, Value)> {
         let some = |files: &[String]| !files.is_empty();
         let pictures = some(&spec.pictures).then(|| PictureReferences::load(stage, &spec.pictures)).transpose()?;
         let vectors = some(&spec.vectors).then(|| ReferenceVectors::open(stage, &spec.vectors, &spec.key)).transpose()?;
@@ -182,6 +187,8 @@ impl DecontaminateStep {
             vectors,
             captions,
             text: spec.text.clone(),
+            pixels: some(&spec.pictures) && inputs.has(PIXELS_SHA256),
+            by_pixels: format!("has the pixels of a picture of {}", spec.name).into(),
             by_picture: reason("picture"),
             by_vector: reason("vector"),
             by_group: format!("in a group of near-duplicates with one that resembles {}", spec.name).into(),
@@ -272,7 +279,8 @@ impl DecontaminateStep {
 
 impl Step for DecontaminateStep {
     fn columns(&self) -> Vec<String> {
-        self.captions.iter().map(|_| self.text.clone()).collect()
+        let pixels = self.pixels.then(|| PIXELS_SHA256.to_owned());
+        self.captions.iter().map(|_| self.text.clone()).chain(pixels).collect()
     }
 
     fn judge(&self, rows: &mut Judging<'_>) -> Result<()> {
@@ -287,6 +295,14 @@ impl Step for DecontaminateStep {
                 };
                 let value = name.map(|name| format!("{name}: {}", found.similarity));
                 rows.exclude((found.row - from) as usize, reason, value);
+            }
+        }
+        if let Some(pictures) = self.pictures.as_ref().filter(|_| self.pixels) {
+            let digests = text_column(rows.batch, PIXELS_SHA256, &self.stage)?.clone();
+            for row in rows.living() {
+                if let Some(reference) = pictures.same_pixels(text_at(&digests, row)) {
+                    rows.exclude(row, &self.by_pixels, Some(pictures.name(reference)));
+                }
             }
         }
         if let Some(captions) = &self.captions {

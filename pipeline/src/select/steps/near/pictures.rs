@@ -1,6 +1,6 @@
 //! Near-duplicates by what pictures show: codes of pictures and of views that copies may be, joined, then verified on thumbnails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -19,6 +19,7 @@ use trommel_shards::image::{ImageOptions, Processor};
 use trommel_shards::samples::{IMAGE_ENDINGS, Samples};
 use trommel_shards::source::{Input, expand};
 
+use crate::hashes::{PIXELS_SHA256, PictureHash, PictureHashes};
 use crate::select::error::{Result, SelectError};
 use crate::select::scan::Judging;
 use crate::select::steps::gathered::{Gathered, Payload};
@@ -168,6 +169,8 @@ pub(in crate::select) type Leak = (u32, u32, f32);
 pub(in crate::select) struct References {
     names: Vec<String>,
     signatures: Vec<Signature>,
+    /// Pictures by their `pixels_sha256`: what is too flat to be told from others is still itself.
+    pixels: HashMap<String, u32>,
     /// Pictures that did not decode, and those with too little in them.
     broken: u64,
     flat: u64,
@@ -177,7 +180,7 @@ impl References {
     /// Reads image files, tars, tables with `near_signature`, and folders of them. Blocks a thread of the runtime that it is called in.
     pub(in crate::select) fn load(stage: &str, paths: &[String]) -> Result<Self> {
         let fail = |path: &str, e: &dyn std::fmt::Display| SelectError::stage(stage, format!("`{path}`: {e}"));
-        let mut found = Self { names: Vec::new(), signatures: Vec::new(), broken: 0, flat: 0 };
+        let mut found = Self { names: Vec::new(), signatures: Vec::new(), pixels: HashMap::new(), broken: 0, flat: 0 };
         let mut processor = Processor::new().map_err(|e| SelectError::stage(stage, e))?;
         for path in paths {
             let named = !Path::new(path).is_dir();
@@ -219,17 +222,26 @@ impl References {
     }
 
     fn picture(&mut self, processor: &mut Processor, name: String, bytes: &[u8]) {
-        let made = processor
-            .decode_rgb(bytes, &ImageOptions::default())
-            .ok()
-            .and_then(|picture| Signature::new(Rgb::new(&picture.data, picture.width as usize, picture.height as usize).ok()?));
-        match made {
-            Some(signature) => self.add(name, signature),
+        let Ok(picture) = processor.decode_rgb(bytes, &ImageOptions::default()) else {
+            self.broken += 1;
+            return;
+        };
+        let plane = Rgb::new(&picture.data, picture.width as usize, picture.height as usize).ok();
+        match plane.and_then(Signature::new) {
+            Some(signature) => self.add(name, signature, PictureHashes::of(&picture, &[PictureHash::Pixels]).pixels()),
             None => self.broken += 1,
         }
     }
 
-    fn add(&mut self, name: String, signature: Signature) {
+    /// The reference with these pixels.
+    pub(in crate::select) fn same_pixels(&self, digest: &str) -> Option<u32> {
+        self.pixels.get(digest).copied()
+    }
+
+    fn add(&mut self, name: String, signature: Signature, pixels: Option<&str>) {
+        if let Some(pixels) = pixels {
+            self.pixels.entry(pixels.to_owned()).or_insert(self.names.len() as u32);
+        }
         self.flat += u64::from(signature.is_flat());
         self.names.push(name);
         self.signatures.push(signature);
@@ -241,13 +253,20 @@ impl References {
         if builder.schema().field_with_name(NEAR_SIGNATURE).is_err() {
             return Err(format!("it has no column `{NEAR_SIGNATURE}`: `trommel hash` makes it"));
         }
-        let mask = ProjectionMask::columns(builder.parquet_schema(), [NEAR_SIGNATURE]);
+        let mask = ProjectionMask::columns(builder.parquet_schema(), [NEAR_SIGNATURE, PIXELS_SHA256]);
         let mut row = 0_u64;
         for batch in builder.with_projection(mask).build().map_err(|e| text(&e))? {
-            let column = binary(batch.map_err(|e| text(&e))?.column(0))?;
-            for bytes in column.as_binary::<i64>().iter() {
+            let batch = batch.map_err(|e| text(&e))?;
+            let column = binary(batch.column_by_name(NEAR_SIGNATURE).ok_or_else(|| format!("no column `{NEAR_SIGNATURE}`"))?)?;
+            let pixels = batch.column_by_name(PIXELS_SHA256).map(|column| cast(column, &DataType::Utf8)).transpose().map_err(|e| text(&e))?;
+            let pixels = pixels.as_ref().map(|column| column.as_string::<i32>());
+            for (at, bytes) in column.as_binary::<i64>().iter().enumerate() {
+                let pixels = pixels.filter(|pixels| pixels.is_valid(at)).map(|pixels| pixels.value(at));
                 match bytes {
-                    Some(bytes) => self.add(format!("{file}#{row}"), Signature::from_bytes(bytes).map_err(|e| format!("row {row}: {e}"))?),
+                    Some(bytes) => {
+                        let signature = Signature::from_bytes(bytes).map_err(|e| format!("row {row}: {e}"))?;
+                        self.add(format!("{file}#{row}"), signature, pixels);
+                    }
                     None => self.broken += 1,
                 }
                 row += 1;
