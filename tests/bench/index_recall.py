@@ -22,6 +22,8 @@ import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
+# Threads that wait for each other by spinning take most of a machine that others use too.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import faiss  # noqa: E402
 import numpy as np  # noqa: E402
