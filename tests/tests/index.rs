@@ -142,28 +142,29 @@ fn indexes_of_one_training_are_merged() {
 /// A table of so many uids, and beside it drawn vectors with the key `made`.
 fn drawn(folder: &Path, rows: usize, dim: usize) -> PathBuf {
     let data = folder.join("data");
-    std::fs::create_dir_all(data.join("vectors")).unwrap();
+    std::fs::create_dir_all(data.join("vectors")).expect("a temporary folder can be written to");
     let uids: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("{row:032x}"))));
-    let batch = RecordBatch::try_from_iter([("uid", uids)]).unwrap();
-    let mut writer = ArrowWriter::try_new(File::create(data.join("00000.parquet")).unwrap(), batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
+    let batch = RecordBatch::try_from_iter([("uid", uids)]).expect("one column");
+    let file = File::create(data.join("00000.parquet")).expect("a temporary folder can be written to");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a schema that parquet takes");
+    writer.write(&batch).expect("a temporary folder can be written to");
+    writer.close().expect("a temporary folder can be written to");
     // An npy file: magic and version, the length of the header, the header up to a multiple of 64 bytes, the numbers.
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dim}), }}");
     header.push_str(&" ".repeat((64 - (11 + header.len()) % 64) % 64));
     header.push('\n');
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend(u16::try_from(header.len()).expect("a short header").to_le_bytes());
     bytes.extend(header.into_bytes());
     let mut random = Random(7);
     bytes.extend((0..rows * dim).flat_map(|_| (random.unit() as f32 - 0.5).to_le_bytes()));
-    std::fs::write(data.join("vectors/00000.made.npy"), bytes).unwrap();
+    std::fs::write(data.join("vectors/00000.made.npy"), bytes).expect("a temporary folder can be written to");
     data
 }
 
 /// Kills a build again and again, each time at another moment, until `kills` have come before its end, and lets it go on.
 fn killed_and_resumed(kind: &str, kills: usize) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let data = drawn(folder.path(), 20_000, 16);
     let call = |index: &Path| {
         let options = ["--key", "made", "--part-rows", "500", "--factory", kind, "--quiet"];
@@ -190,7 +191,7 @@ fn killed_and_resumed(kind: &str, kills: usize) {
             let mut child = call(&killed).start();
             // A test that has to wait: what is shown is that the moment does not matter.
             std::thread::sleep(moment);
-            match child.try_wait().unwrap() {
+            match child.try_wait().expect("a child can be asked") {
                 None => hits += 1,
                 Some(status) => {
                     assert!(status.success(), "{kind}, attempt {attempt}: {status}");
@@ -201,8 +202,8 @@ fn killed_and_resumed(kind: &str, kills: usize) {
                     }
                 }
             }
-            child.kill().unwrap();
-            child.wait().unwrap();
+            child.kill().expect("a child can be killed");
+            child.wait().expect("a killed child ends");
             begun = true;
             // What is not finished is no index. The description comes last.
             if !killed.join("index.json").exists() {
@@ -213,7 +214,7 @@ fn killed_and_resumed(kind: &str, kills: usize) {
         call(&killed).ends_with(0);
         assert_eq!(fingerprint(&killed), expected, "{kind}, attempt {attempt}");
         assert_eq!(asked(&killed).ends_with(0).out, answer, "{kind}, attempt {attempt}");
-        std::fs::remove_dir_all(&killed).unwrap();
+        std::fs::remove_dir_all(&killed).expect("a temporary folder can be removed");
     }
     assert_eq!(hits, kills, "{kind}: too few kills came before the end of the build");
 }
