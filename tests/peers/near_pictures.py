@@ -1,6 +1,6 @@
 """Writes pictures with known near-copies, as JPEG files and a table of truth.
 
-    python tests/peers/near_pictures.py FOLDER [--pictures 20000] [--seed 0] [--workers 2] [--photos FOLDER ...]
+    python tests/peers/near_pictures.py FOLDER [--pictures 20000] [--seed 0] [--processes 1] [--photos FOLDER ...]
 
 FOLDER gets `000000.jpg`, `000001.jpg`, ... in a drawn order, and `truth.csv`: file, original (a number: files of one
 number show one picture), kind. One original in two has near-copies, one of each kind; the others have none, so that
@@ -9,17 +9,24 @@ families of one composition and one palette whose members differ in detail, so t
 
 With `--photos` every picture of these folders that opens is taken too, within 512 pixels, with all its near-copies.
 
-Every draw is a hash of (seed, what, picture, k): a picture does not depend on how many others are made.
-Needs numpy and pillow.
+Every draw is a hash of (seed, what, picture, k): a picture does not depend on how many others are made, nor on the
+processes that make them. 20,000 take about three minutes of one core. Needs numpy and pillow.
 """
 
 import argparse
+import collections
 import csv
+import functools
 import hashlib
 import io
 import multiprocessing
+import os
 import pathlib
 import sys
+
+# A process is one thread: the products of matrices here are small.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
@@ -38,15 +45,30 @@ def draws(seed, what, row, k=0):
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
 
 
+@functools.lru_cache(maxsize=None)
+def weights(cells, size):
+    """What each of `cells` samples gives to each of `size`, when a line is resized as pillow does it."""
+    return np.asarray(Image.fromarray(np.eye(cells, dtype="f4")).resize((size, cells), Image.BICUBIC)).copy()
+
+
 def fractal(random, width, height, slope, first=2):
     """Noise whose amplitude falls with frequency, mean 0, deviation 1."""
     noise = np.zeros((height, width), np.float32)
+    coarse, columns = [], []
     cells = first
     while cells < max(width, height):
-        part = Image.fromarray(random.normal(0, 1, (cells, cells)).astype("f4"))
-        noise += np.asarray(part.resize((width, height), Image.BICUBIC)) / np.float32(cells**slope)
+        part = random.normal(0, 1, (cells, cells)).astype("f4") / np.float32(cells**slope)
+        # Enlarging is linear and goes by lines and columns: all the coarse parts together are one product of matrices.
+        if cells < 64:
+            coarse.append(part @ weights(cells, width))
+            columns.append(weights(cells, height))
+        else:
+            noise += np.asarray(Image.fromarray(part).resize((width, height), Image.BICUBIC))
         cells *= 2
-    return (noise - noise.mean()) / (noise.std() + 1e-6)
+    noise += np.concatenate(columns).T @ np.concatenate(coarse)
+    noise -= noise.mean()
+    noise /= noise.std() + 1e-6
+    return noise
 
 
 def strokes(draw, random, box, colour, lines):
@@ -71,16 +93,19 @@ def original(seed, row, family_size=4):
     width, height = [(400, 300), (300, 400), (384, 384), (448, 256)][family.integers(4)]
     palette = family.integers(0, 256, (6, 3)).astype(np.float32)
     # Composition: a gradient and broad patches that the family shares.
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     angle = family.uniform(0, 2 * np.pi)
-    ramp = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle) + 0.5
-    scene = palette[0] * (1 - ramp[..., None]) + palette[1] * ramp[..., None]
+    x = (np.arange(width) / width - 0.5) * np.cos(angle) + 0.5
+    y = (np.arange(height) / height - 0.5) * np.sin(angle)
+    ramp = (x[None, :] + y[:, None]).astype(np.float32)
     shared = fractal(family, width, height, 1.3)
-    scene += shared[..., None] * (palette[2] - 128) * 0.25
     # Detail of its own: fractal noise, shapes, strokes.
     detail = fractal(own, width, height, own.uniform(0.4, 1.0), int(own.integers(2, 5)))
-    scene += detail[..., None] * own.uniform(22, 45) * (0.6 + 0.4 * palette[3] / 255)
-    image = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
+    # A product of matrices is the weighted sum of the three, a colour of each.
+    colours = np.stack([palette[1] - palette[0], (palette[2] - 128) * 0.25, own.uniform(22, 45) * (0.6 + 0.4 * palette[3] / 255)])
+    scene = np.stack([ramp, shared, detail], axis=-1).reshape(-1, 3) @ colours.astype(np.float32)
+    scene += palette[0]
+    np.clip(scene, 0, 255, out=scene)
+    image = Image.fromarray(scene.astype(np.uint8).reshape(height, width, 3))
     draw = ImageDraw.Draw(image)
     shapes = int(family.integers(2, 10))
     for _ in range(shapes):
@@ -180,11 +205,14 @@ def photo(path):
 
 
 def write(job):
-    folder, seed, at, row, kind = job
-    image, quality = photo(row) if isinstance(row, pathlib.Path) else original(seed, row), 92
-    if kind != "original":
-        image, quality = near_copy(image, kind, draws(seed, kind, row.name if isinstance(row, pathlib.Path) else row))
-    (pathlib.Path(folder) / f"{at:06}.jpg").write_bytes(jpeg(image, quality))
+    """Everything that is made of one original, which is made once."""
+    folder, seed, row, wanted = job
+    name, whole = (row.name, photo(row)) if isinstance(row, pathlib.Path) else (row, original(seed, row))
+    for at, kind in wanted:
+        image, quality = whole, 92
+        if kind != "original":
+            image, quality = near_copy(whole.copy(), kind, draws(seed, kind, name))
+        (folder / f"{at:06}.jpg").write_bytes(jpeg(image, quality))
 
 
 def main():
@@ -192,7 +220,7 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--photos", nargs="*", default=[])
     args = parser.parse_args()
     folder = pathlib.Path(args.folder)
@@ -214,9 +242,16 @@ def main():
         table = csv.writer(file)
         table.writerow(["file", "original", "kind"])
         table.writerows((f"{at:06}.jpg", numbers.get(row, row), kind) for at, (row, kind) in enumerate(rows))
-    jobs = [(folder, args.seed, at, row, kind) for at, (row, kind) in enumerate(rows)]
-    with multiprocessing.Pool(args.workers) as pool:
-        for _ in pool.imap_unordered(write, jobs, chunksize=50):
+    of_original = collections.defaultdict(list)
+    for at, (row, kind) in enumerate(rows):
+        of_original[row].append((at, kind))
+    jobs = [(folder, args.seed, row, wanted) for row, wanted in of_original.items()]
+    if args.processes == 1:
+        for job in jobs:
+            write(job)
+        return
+    with multiprocessing.Pool(args.processes) as pool:
+        for _ in pool.imap_unordered(write, jobs, chunksize=20):
             pass
 
 

@@ -1,8 +1,13 @@
 //! The index: built over a dataset's vectors, asked by row, text, picture and vector.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
-use trommel_tests::{Scene, Trommel, tables};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use trommel_tests::{Random, Scene, Trommel, fingerprint, tables};
 
 const STAGES: &str = r#"
 [[stage]]
@@ -132,4 +137,94 @@ fn indexes_of_one_training_are_merged() {
     let mapped =
         lines(&Trommel::new(["search", "--json", "--mapped", "--uid", &uid, "--probes", "4", "-k", "3"]).arg(&both).ends_with(0).out);
     assert_eq!(found, mapped);
+}
+
+/// A table of so many uids, and beside it drawn vectors with the key `made`.
+fn drawn(folder: &Path, rows: usize, dim: usize) -> PathBuf {
+    let data = folder.join("data");
+    std::fs::create_dir_all(data.join("vectors")).expect("a temporary folder can be written to");
+    let uids: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("{row:032x}"))));
+    let batch = RecordBatch::try_from_iter([("uid", uids)]).expect("one column");
+    let file = File::create(data.join("00000.parquet")).expect("a temporary folder can be written to");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a schema that parquet takes");
+    writer.write(&batch).expect("a temporary folder can be written to");
+    writer.close().expect("a temporary folder can be written to");
+    // An npy file: magic and version, the length of the header, the header up to a multiple of 64 bytes, the numbers.
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dim}), }}");
+    header.push_str(&" ".repeat((64 - (11 + header.len()) % 64) % 64));
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).expect("a short header").to_le_bytes());
+    bytes.extend(header.into_bytes());
+    let mut random = Random(7);
+    bytes.extend((0..rows * dim).flat_map(|_| (random.unit() as f32 - 0.5).to_le_bytes()));
+    std::fs::write(data.join("vectors/00000.made.npy"), bytes).expect("a temporary folder can be written to");
+    data
+}
+
+/// Kills a build again and again, each time at another moment, until `kills` have come before its end, and lets it go on.
+fn killed_and_resumed(kind: &str, kills: usize) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let data = drawn(folder.path(), 20_000, 16);
+    let call = |index: &Path| {
+        let options = ["--key", "made", "--part-rows", "500", "--factory", kind, "--quiet"];
+        Trommel::new(["index"]).arg(&data).arg("-o").arg(index).args(options)
+    };
+    let uid = format!("{:032x}", 4321);
+    let asked = |index: &Path| Trommel::new(["search", "--json", "--columns", "uid", "--uid", &uid]).arg(index);
+    let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
+    let started = Instant::now();
+    call(&whole).ends_with(0);
+    let mut took = started.elapsed();
+    let (expected, answer) = (fingerprint(&whole), asked(&whole).ends_with(0).out);
+    let nearest = lines(&answer);
+    assert_eq!((nearest.len(), nearest[0]["uid"].as_str()), (10, Some(uid.as_str())), "{answer}");
+    let mut random = Random(10);
+    let mut hits = 0;
+    for attempt in 0..10 * kills {
+        if hits == kills {
+            break;
+        }
+        let (mut ended, mut begun) = (false, false);
+        while !ended && hits < kills {
+            let moment = took.mul_f64(random.unit());
+            let mut child = call(&killed).start();
+            // A test that has to wait: what is shown is that the moment does not matter.
+            std::thread::sleep(moment);
+            match child.try_wait().expect("a child can be asked") {
+                None => hits += 1,
+                Some(status) => {
+                    assert!(status.success(), "{kind}, attempt {attempt}: {status}");
+                    ended = true;
+                    // A build from its beginning was faster than the first one.
+                    if !begun {
+                        took = moment;
+                    }
+                }
+            }
+            child.kill().expect("a child can be killed");
+            child.wait().expect("a killed child ends");
+            begun = true;
+            // What is not finished is no index. The description comes last.
+            if !killed.join("index.json").exists() {
+                let refused = asked(&killed).end();
+                assert!(refused.code == Some(2) && refused.out.is_empty(), "{kind}, attempt {attempt}: {refused:?}");
+            }
+        }
+        call(&killed).ends_with(0);
+        assert_eq!(fingerprint(&killed), expected, "{kind}, attempt {attempt}");
+        assert_eq!(asked(&killed).ends_with(0).out, answer, "{kind}, attempt {attempt}");
+        std::fs::remove_dir_all(&killed).expect("a temporary folder can be removed");
+    }
+    assert_eq!(hits, kills, "{kind}: too few kills came before the end of the build");
+}
+
+#[test]
+fn an_index_of_lists_whose_building_is_killed_ten_times_is_to_the_byte_the_one_that_was_not() {
+    killed_and_resumed("IVF32,Flat", 10);
+}
+
+#[test]
+fn a_graph_whose_building_is_killed_ten_times_is_to_the_byte_the_one_that_was_not() {
+    killed_and_resumed("HNSW8", 10);
 }

@@ -205,15 +205,16 @@ pub struct BaselineSettings {
 /// # Errors
 /// [`RecipeError`] with the line of the key that is wrong.
 pub fn kinds_of(stage: &Placed<StageSettings>, name: &str) -> Result<Option<Vec<Kind>>, RecipeError> {
+    let written = |key: &str| stage.has(key);
     let kinds = match &stage.value {
         StageSettings::Keep(settings) => settings.kinds(name),
         StageSettings::Cap(settings) => settings.kinds(),
         StageSettings::Sample(settings) => settings.kinds(),
         StageSettings::Balance(settings) => settings.kinds(),
         StageSettings::Baseline(settings) => settings.kinds(),
-        StageSettings::Near(settings) => settings.kinds(),
-        StageSettings::Decontaminate(settings) => settings.kinds(),
-        StageSettings::Retrieve(settings) => settings.kinds(),
+        StageSettings::Near(settings) => settings.kinds(&written),
+        StageSettings::Decontaminate(settings) => settings.kinds(&written),
+        StageSettings::Retrieve(settings) => settings.kinds(&written),
         _ => return Ok(None),
     };
     kinds.map(Some).map_err(|(key, message)| RecipeError::new(stage.key(key), message))

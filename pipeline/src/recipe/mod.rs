@@ -3,6 +3,7 @@
 //! Every key has one definition, in [`settings`]: flag, recipe key, default and doc come from it, and so do `--help` and the
 //! JSON schema. An unknown key is an error with its line and the nearest key.
 
+mod belongs;
 pub mod choosing;
 mod compile;
 mod document;

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use trommel_embeddings::neighbours::DATACOMP_FLOOR;
 
+use super::belongs::{Owned, belongs};
 use super::choosing::{Wrong, wrong};
 use super::compile::identity;
 use super::settings::truth;
@@ -170,11 +171,28 @@ fn identity_below(paths: &[&[String]]) -> String {
 }
 
 impl NearSettings {
-    /// What the stage becomes.
+    /// The keys that one `of` has for itself.
+    fn owned(&self) -> [Owned; 9] {
+        let default = Self::default();
+        let owned = |of, key, flag, changed| Owned { key, flag, of, changed };
+        [
+            owned("pictures", "recall", "--near-recall", self.near_recall != default.near_recall),
+            owned("captions", "text", "--near-text", self.near_text != default.near_text),
+            owned("captions", "preset", "--near-preset", self.near_preset != default.near_preset),
+            owned("captions", "shingle", "--near-shingle", self.near_shingle != default.near_shingle),
+            owned("captions", "bands", "--near-bands", self.near_bands != default.near_bands),
+            owned("captions", "rows", "--near-rows", self.near_rows != default.near_rows),
+            owned("vectors", "vectors", "--near-vectors", self.near_vectors != default.near_vectors),
+            owned("vectors", "k", "--near-k", self.near_k != default.near_k),
+            owned("vectors", "above", "--near-above", self.near_above != default.near_above),
+        ]
+    }
+
+    /// What the stage becomes; `written` says which keys a recipe has.
     ///
     /// # Errors
-    /// The key that is wrong.
-    pub fn kinds(&self) -> Result<Vec<Kind>, Wrong> {
+    /// The key that is wrong, or that belongs to another `of`.
+    pub fn kinds(&self, written: &dyn Fn(&str) -> bool) -> Result<Vec<Kind>, Wrong> {
         if self.near_to_best.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
             return wrong("to_best", "`to_best` is a similarity, 0 to 1");
         }
@@ -209,6 +227,7 @@ impl NearSettings {
                 );
             }
         };
+        belongs("of", &self.near_of, &self.owned(), written)?;
         let order = self.near_order.iter().map(|text| match text.trim().strip_prefix('-') {
             Some(sql) => Preference { sql: sql.trim().to_owned(), lowest: true },
             None => Preference { sql: text.trim().to_owned(), lowest: false },
@@ -224,19 +243,27 @@ impl NearSettings {
 }
 
 impl DecontaminateSettings {
-    /// What the stage becomes.
+    /// What the stage becomes; `written` says which keys a recipe has.
     ///
     /// # Errors
-    /// The key that is wrong.
-    pub fn kinds(&self) -> Result<Vec<Kind>, Wrong> {
+    /// The key that is wrong, or that is about references of which there are none.
+    pub fn kinds(&self, written: &dyn Fn(&str) -> bool) -> Result<Vec<Kind>, Wrong> {
         if self.reference_pictures.is_empty() && self.reference_captions.is_empty() && self.reference_vectors.is_empty() {
             return wrong("pictures", "`decontaminate` needs a reference set: `pictures`, `captions` or `vectors`");
         }
         if self.reference_vectors.is_empty() != self.reference_key.is_empty() {
             return wrong("key", "`vectors`, the references', and `key`, of the rows' vectors, go together");
         }
-        if self.reference_whole_groups && self.reference_vectors.is_empty() {
-            return wrong("whole_groups", "`whole_groups` is about `vectors`");
+        let default = Self::default();
+        let about = [
+            ("text", "--reference-text", "captions", &self.reference_captions, self.reference_text != default.reference_text),
+            ("at_least", "--reference-at-least", "vectors", &self.reference_vectors, self.reference_at_least != default.reference_at_least),
+            ("whole_groups", "--reference-whole-groups", "vectors", &self.reference_vectors, self.reference_whole_groups),
+        ];
+        for (key, flag, of, references, changed) in about {
+            if references.is_empty() && (changed || written(key)) {
+                return wrong(key, format!("`{key}` (`{flag}`) is about `{of}`, and there are no reference {of}"));
+            }
         }
         Ok(vec![Kind::Decontaminate(Decontaminate {
             name: if self.reference_name.is_empty() { "references".to_owned() } else { self.reference_name.clone() },
@@ -253,11 +280,25 @@ impl DecontaminateSettings {
 }
 
 impl RetrieveSettings {
-    /// What the stage becomes.
+    /// The keys that one `by` has for itself.
+    fn owned(&self) -> [Owned; 6] {
+        let default = Self::default();
+        let owned = |of, key, flag, changed| Owned { key, flag, of, changed };
+        [
+            owned("sample", "k", "--retrieve-k", self.retrieve_k != default.retrieve_k),
+            owned("clusters", "clusters", "--retrieve-clusters", self.retrieve_clusters != default.retrieve_clusters),
+            owned("clusters", "more_than", "--retrieve-more-than", self.retrieve_more_than != default.retrieve_more_than),
+            owned("clusters", "per_cluster", "--retrieve-per-cluster", self.retrieve_per_cluster != default.retrieve_per_cluster),
+            owned("clusters", "cap", "--retrieve-cap", self.retrieve_cap != default.retrieve_cap),
+            owned("floor", "at_least", "--retrieve-at-least", self.retrieve_at_least != default.retrieve_at_least),
+        ]
+    }
+
+    /// What the stage becomes; `written` says which keys a recipe has.
     ///
     /// # Errors
-    /// The key that is wrong.
-    pub fn kinds(&self) -> Result<Vec<Kind>, Wrong> {
+    /// The key that is wrong, or that belongs to another `by`.
+    pub fn kinds(&self, written: &dyn Fn(&str) -> bool) -> Result<Vec<Kind>, Wrong> {
         if self.query_vectors.is_empty() || self.query_key.is_empty() {
             return wrong("queries", "`retrieve` needs `queries`, files of vectors, and `key`, of the rows' vectors");
         }
@@ -276,6 +317,7 @@ impl RetrieveSettings {
             },
             other => return wrong("by", format!("no such way `{other}`: `sample`, `clusters` or `floor`")),
         };
+        belongs("by", &self.retrieve_by, &self.owned(), written)?;
         Ok(vec![Kind::Retrieve(Retrieve {
             key: self.query_key.clone(),
             queries: self.query_vectors.clone(),

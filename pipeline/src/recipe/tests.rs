@@ -59,3 +59,84 @@ fn the_schema_names_every_stage_and_key() {
     assert!(cap["properties"]["count"]["description"].as_str().is_some(), "a key that is a flag under another name has its doc too");
     assert_eq!(fetch["properties"]["image_size"]["default"], 256);
 }
+
+/// What a selection of one stage says, where it is refused.
+fn refused(stage: &str) -> String {
+    let (seed, stages) = parse_stages("s.toml", &format!("[[stage]]\n{stage}")).unwrap();
+    selection_of(seed, &stages).map_or_else(|error| error.to_string(), |_| panic!("not refused: {stage}"))
+}
+
+#[test]
+fn a_key_of_another_way_to_be_alike_is_refused_with_its_line() {
+    let cases = [
+        ("pictures", "k = 5", "k", "vectors"),
+        ("pictures", "above = 0.9", "above", "vectors"),
+        ("pictures", "preset = \"words\"", "preset", "captions"),
+        ("captions", "recall = 0.5", "recall", "pictures"),
+        ("captions", "vectors = \"sscd_img\"", "vectors", "vectors"),
+        ("vectors", "vectors = \"sscd_img\"\nbands = 4", "bands", "captions"),
+        // What is written is meant, also where it is the default.
+        ("pictures", "k = 64", "k", "vectors"),
+    ];
+    for (of, keys, key, owner) in cases {
+        let message = refused(&format!("use = \"near\"\nof = \"{of}\"\n{keys}\n"));
+        let line = 3 + keys.lines().count();
+        let expected = format!("s.toml:{line}: `{key}` (`--near-{key}`) belongs to `of = \"{owner}\"`");
+        assert!(message.starts_with(&expected) && message.contains(&format!("`of = \"{of}\"`")), "{message}");
+    }
+}
+
+#[test]
+fn a_key_of_another_way_to_retrieve_is_refused_with_its_line() {
+    let cases = [
+        ("sample", "cap = 5", "cap", "clusters"),
+        ("clusters", "at_least = 0.5", "at_least", "floor"),
+        ("clusters", "k = 2", "k", "sample"),
+    ];
+    for (by, keys, key, owner) in cases {
+        let message = refused(&format!("use = \"retrieve\"\nby = \"{by}\"\nqueries = [\"q.npy\"]\nkey = \"x_img\"\n{keys}\n"));
+        assert!(message.starts_with(&format!("s.toml:6: `{key}` (`--retrieve-")), "{message}");
+        assert!(message.contains(&format!("belongs to `by = \"{owner}\"`")), "{message}");
+    }
+}
+
+#[test]
+fn a_key_about_references_that_there_are_none_of_is_refused() {
+    for (keys, key, of) in [
+        ("at_least = 0.5", "at_least", "vectors"),
+        ("text = \"alt\"", "text", "captions"),
+        ("whole_groups = true", "whole_groups", "vectors"),
+    ] {
+        let message = refused(&format!("use = \"decontaminate\"\npictures = [\"val\"]\n{keys}\n"));
+        assert!(message.starts_with(&format!("s.toml:4: `{key}` (`--reference-")), "{message}");
+        assert!(message.contains(&format!("is about `{of}`")), "{message}");
+    }
+}
+
+#[test]
+fn flags_of_another_way_are_refused_by_their_names() {
+    let near = near::NearSettings { near_of: "pictures".into(), near_k: 5, ..Default::default() };
+    let retrieve = near::RetrieveSettings {
+        retrieve_by: "sample".into(),
+        query_vectors: vec!["q.npy".into()],
+        query_key: "x_img".into(),
+        retrieve_at_least: Some(0.3),
+        ..Default::default()
+    };
+    for (stage, flag) in [(StageSettings::Near(near), "--near-k"), (StageSettings::Retrieve(retrieve), "--retrieve-at-least")] {
+        let message = selection_of(0, &[Placed::of_flags(stage)]).unwrap_err().to_string();
+        assert!(message.contains(&format!("(`{flag}`) belongs to ")), "{message}");
+    }
+}
+
+#[test]
+fn the_keys_of_the_way_that_is_chosen_are_taken() {
+    for keys in [
+        "of = \"pictures\"\nrecall = 0.9",
+        "of = \"captions\"\ntext = \"alt\"\npreset = \"words\"\nbands = 4",
+        "of = \"vectors\"\nvectors = \"x_img\"\nk = 5",
+    ] {
+        let (seed, stages) = parse_stages("s.toml", &format!("[[stage]]\nuse = \"near\"\n{keys}\n")).unwrap();
+        assert!(selection_of(seed, &stages).is_ok(), "{keys}");
+    }
+}
