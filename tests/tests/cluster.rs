@@ -68,9 +68,8 @@ fn same(ours: &Path, theirs: &Path, what: &str) {
 #[test]
 fn plans_of_every_shape_give_the_same_bytes_on_every_engine() {
     let cluster = Cluster::launch(3);
-    let scenes = SHAPES.map(|(what, stages)| {
-        (what, if stages.contains("\"fetch\"") { Scene::new(24, stages) } else { Scene::of_candidates(24, stages) })
-    });
+    let scenes = SHAPES
+        .map(|(what, stages)| (what, if stages.contains("\"fetch\"") { Scene::new(24, stages) } else { Scene::of_candidates(24, stages) }));
     for (what, scene) in scenes.into_iter().chain([("the demo", Scene::of_demo(60))]) {
         for engine in ["standalone:3", cluster.address()] {
             let output = scene.path(&engine.replace([':', '/'], "-"));

@@ -44,7 +44,8 @@ pub struct IndexChoice {
 
 /// Chooses a kind of index by number, length and memory, in the order of autofaiss: every vector compared (`Flat`) below
 /// 1000; a graph (`HNSW15`) below 10 000; a graph with up to 32 neighbours if vectors and graph fit; whole vectors in lists
-/// (`IVFx,Flat`) below 1 M; else rotated codes in lists (`OPQm_d,IVFx,PQmx8`), as long as fits.
+/// (`IVFx,Flat`) below 1 M; else rotated codes in lists (`OPQm_d,IVFx,PQmx8np`), as long as fits. `np`: without faiss's
+/// annealing of codes, which takes most of the training and serves a filter that is not used here.
 ///
 /// # Errors
 /// [`IndexError::Memory`] when not even the smallest fits, [`IndexError::Empty`] for nothing.
@@ -91,7 +92,7 @@ pub fn choose_index(count: u64, dim: usize, limits: &IndexLimits) -> Result<Inde
     let code = fits.unwrap_or(4);
     let (length, bytes) = of(code);
     let graph = if clusters >= 16_384 { "_HNSW32" } else { "" };
-    let factory = format!("OPQ{code}_{length},IVF{clusters}{graph},PQ{code}x8");
+    let factory = format!("OPQ{code}_{length},IVF{clusters}{graph},PQ{code}x8np");
     let why = if count >= LISTED { format!("{count} vectors, {LISTED} or more") } else { "whole vectors do not fit".into() };
     chosen(factory, bytes, format!("{why}: codes of {code} bytes, the longest that fit into {} bytes", limits.memory))
 }
@@ -125,10 +126,10 @@ mod tests {
         assert_eq!(of(1_800_000, 512, 4.0, false), "HNSW21");
         assert_eq!(of(900_000, 768, 2.8, false), "IVF4096,Flat");
         assert_eq!(of(100_000, 512, 4.0, true), "IVF1024,Flat");
-        assert_eq!(of(2_000_000, 768, 4.0, false), "OPQ256_768,IVF16384_HNSW32,PQ256x8");
-        assert_eq!(of(200_000_000, 768, 15.0, false), "OPQ64_256,IVF65536_HNSW32,PQ64x8");
-        assert_eq!(of(5_550_000_000, 768, 180.0, false), "OPQ24_96,IVF131072_HNSW32,PQ24x8");
-        assert_eq!(of(500_000, 64, 0.02, false), "OPQ24_48,IVF2048,PQ24x8");
+        assert_eq!(of(2_000_000, 768, 4.0, false), "OPQ256_768,IVF16384_HNSW32,PQ256x8np");
+        assert_eq!(of(200_000_000, 768, 15.0, false), "OPQ64_256,IVF65536_HNSW32,PQ64x8np");
+        assert_eq!(of(5_550_000_000, 768, 180.0, false), "OPQ24_96,IVF131072_HNSW32,PQ24x8np");
+        assert_eq!(of(500_000, 64, 0.02, false), "OPQ24_48,IVF2048,PQ24x8np");
     }
 
     #[test]

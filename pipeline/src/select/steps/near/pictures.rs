@@ -258,7 +258,8 @@ impl References {
         for batch in builder.with_projection(mask).build().map_err(|e| text(&e))? {
             let batch = batch.map_err(|e| text(&e))?;
             let column = binary(batch.column_by_name(NEAR_SIGNATURE).ok_or_else(|| format!("no column `{NEAR_SIGNATURE}`"))?)?;
-            let pixels = batch.column_by_name(PIXELS_SHA256).map(|column| cast(column, &DataType::Utf8)).transpose().map_err(|e| text(&e))?;
+            let pixels =
+                batch.column_by_name(PIXELS_SHA256).map(|column| cast(column, &DataType::Utf8)).transpose().map_err(|e| text(&e))?;
             let pixels = pixels.as_ref().map(|column| column.as_string::<i32>());
             for (at, bytes) in column.as_binary::<i64>().iter().enumerate() {
                 let pixels = pixels.filter(|pixels| pixels.is_valid(at)).map(|pixels| pixels.value(at));
