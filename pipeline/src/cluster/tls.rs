@@ -36,6 +36,8 @@ impl Tls {
     /// # Errors
     /// [`ClusterError::Process`] with the file that cannot be read or is not what it should be.
     pub fn open(files: &TlsFiles) -> Result<Self, ClusterError> {
+        // Other crates bring another set of algorithms too, and then somebody has to choose. An error says that one is chosen already.
+        let _chosen = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let read = |path: &Path, what: &str| {
             let failed = |message: String| ClusterError::Process { place: path.display().to_string(), message };
             let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// What a run has used up.
 #[derive(Debug, Clone, Copy)]
@@ -52,15 +53,26 @@ fn last_line(path: &Path) -> String {
     text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()
 }
 
+/// Between two looks at a child's memory.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// Waits for a child, twice: its counters are gone once the system has handed out its status.
 #[allow(clippy::useless_conversion, reason = "the widths of these fields differ between systems")]
 fn wait(pid: u32) -> std::io::Result<(i32, Spent)> {
     let pid = libc::pid_t::try_from(pid).map_err(std::io::Error::other)?;
-    // SAFETY: all bits zero are a valid `siginfo_t`, which the call fills in.
-    again(|| unsafe {
-        let mut info: libc::siginfo_t = std::mem::zeroed();
-        libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, libc::WEXITED | libc::WNOWAIT)
-    })?;
+    let mut peak = None;
+    loop {
+        // What `wait4` says counts the memory of the process that started it, which may be far more than its own.
+        peak = high_water(pid).or(peak);
+        // SAFETY: all bits zero are a valid `siginfo_t`, which the call fills in.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a variable that outlives the call.
+        again(|| unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG) })?;
+        if info.si_signo == libc::SIGCHLD {
+            break;
+        }
+        std::thread::sleep(LOOK);
+    }
     let written = std::fs::read_to_string(format!("/proc/{pid}/io")).ok().and_then(|text| {
         let line = text.lines().find_map(|line| line.strip_prefix("wchar:").map(str::trim).map(str::to_owned));
         line?.parse::<f64>().ok()
@@ -73,8 +85,15 @@ fn wait(pid: u32) -> std::io::Result<(i32, Spent)> {
     let seconds = |time: libc::timeval| i64::from(time.tv_sec) as f64 + i64::from(time.tv_usec) as f64 * 1e-6;
     // Kilobytes, but on Apple's systems bytes.
     let unit = if cfg!(target_vendor = "apple") { 1.0 } else { 1024.0 };
-    let peak_bytes = i64::from(usage.ru_maxrss) as f64 * unit;
+    let peak_bytes = peak.unwrap_or(i64::from(usage.ru_maxrss) as f64 * unit);
     Ok((status, Spent { seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), peak_bytes, written }))
+}
+
+/// The most memory that a running process has held; only Linux tells.
+fn high_water(pid: libc::pid_t) -> Option<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse::<f64>().ok().map(|kilobytes| kilobytes * 1024.0)
 }
 
 /// Calls until no signal comes between.
@@ -124,6 +143,10 @@ mod tests {
         let program = Program { path: "/bin/sh".into(), folder: folder.path().to_owned() };
         let spent = program.run(&["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]).unwrap();
         assert!(spent.seconds > 0.0 && spent.peak_bytes > 1e5, "{spent:?}");
+        // What this process holds is not the child's.
+        let held = vec![1_u8; 200 << 20];
+        let spent = program.run(&["-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"]).unwrap();
+        assert!(!cfg!(target_os = "linux") || spent.peak_bytes < 100e6, "{spent:?} beside {}", std::hint::black_box(held).len());
         let error = program.run(&["-c", "echo no such thing >&2; exit 3"]).unwrap_err();
         assert!(error.ends_with("failed: no such thing"), "{error}");
     }

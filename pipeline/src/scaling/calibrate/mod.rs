@@ -71,6 +71,8 @@ pub struct Calibrator {
     starting: BTreeMap<&'static str, f64>,
     /// Outputs that several items look at.
     kept: BTreeMap<&'static str, PathBuf>,
+    /// Grouping of fewer signatures, and of more, which two items look at.
+    grouped: Option<(Vec<Spent>, Vec<Spent>)>,
     runs: usize,
 }
 
@@ -109,6 +111,7 @@ impl Calibrator {
             server: None,
             starting: BTreeMap::new(),
             kept: BTreeMap::new(),
+            grouped: None,
             runs: 0,
         })
     }
@@ -208,7 +211,11 @@ impl Calibration for Calibrator {
         }
         (self.say)(&format!("measuring {item}: {}", item.how()));
         let started = std::time::Instant::now();
-        let found = match self.item(item) {
+        let usable = |found: Option<(f64, String)>| match found {
+            Some((value, _)) if !(value.is_finite() && value > 0.0) => Err(format!("it came out as {value} {}", item.unit())),
+            found => Ok(found),
+        };
+        let found = match self.item(item).and_then(usable) {
             Ok(found) => found,
             // The minutes that the others took are not lost for it; what was asked for by name is an error.
             Err(message) if self.settings.only.is_empty() => {

@@ -131,17 +131,21 @@ impl Calibrator {
 
     /// The verb itself, signatures read and groups written, and not the search in hashes alone: that is what memory has to hold.
     pub(super) fn near(&mut self, item: Item) -> Measured {
-        let (few, many) = (self.path("near-few.parquet"), self.path("near.parquet"));
-        if !many.exists() {
-            data::signatures(&few, SIGNATURES / 5)?;
-            data::signatures(&many, SIGNATURES)?;
-        }
         let call = |inputs: &Path| {
             let inputs = text(inputs);
             move |out: &Path| words(&["select", &inputs, "-o", &format!("{}.parquet", text(out)), "--near", "pictures", "--no-pass-rates"])
         };
         let rows = (SIGNATURES - SIGNATURES / 5) as f64;
-        let (less, more) = (self.spend(None, &call(&few))?, self.spend(None, &call(&many))?);
+        let (less, more) = match self.grouped.take() {
+            Some(grouped) => grouped,
+            None => {
+                let (few, many) = (self.path("near-few.parquet"), self.path("near.parquet"));
+                data::signatures(&few, SIGNATURES / 5)?;
+                data::signatures(&many, SIGNATURES)?;
+                (self.spend(None, &call(&few))?, self.spend(None, &call(&many))?)
+            }
+        };
+        let (less, more) = self.grouped.insert((less, more)).clone();
         if item == Item::NearRows {
             let value = rate(rows, seconds(&more), seconds(&less))?;
             return Ok(Some((value, format!("`select --near pictures` over {SIGNATURES} drawn signatures, a tenth of them copies"))));
