@@ -4,7 +4,6 @@ mod block;
 mod borders;
 mod found;
 mod hot;
-mod huge;
 mod key;
 mod prefetch;
 mod separators;

@@ -1,8 +1,8 @@
 //! The steps from one word of an entry to the next: a table of buckets behind a small filter.
 
+use super::NONE;
 use super::key::fold;
 use super::prefetch::prefetch;
-use super::{NONE, huge};
 
 /// Where a step leads.
 #[derive(Clone, Copy)]
@@ -136,7 +136,7 @@ impl Steps {
     }
 
     fn resize(&mut self, buckets: usize) {
-        let old = std::mem::replace(&mut self.buckets, huge::list(Bucket::NEW, buckets));
+        let old = std::mem::replace(&mut self.buckets, vec![Bucket::NEW; buckets]);
         for (pair, step) in old.iter().flat_map(|bucket| bucket.pairs.into_iter().zip(bucket.steps)).filter(|(pair, _)| *pair != EMPTY) {
             let (at, slot) = self.find(Self::hash_of(pair), pair);
             self.buckets[at].pairs[slot] = pair;

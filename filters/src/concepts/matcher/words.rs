@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use super::NONE;
 use super::key::Key;
 use super::prefetch::prefetch;
-use super::{NONE, huge};
 
 /// What is known of a word: its number, with [`Word::STARTS`] and [`Word::GOES_ON`].
 #[derive(Clone, Copy)]
@@ -110,7 +110,7 @@ impl Words {
     }
 
     fn resize(&mut self, buckets: usize) {
-        let old = std::mem::replace(&mut self.buckets, huge::list(Bucket::NEW, buckets));
+        let old = std::mem::replace(&mut self.buckets, vec![Bucket::NEW; buckets]);
         let mut words: Vec<(Key, Word)> = old.iter().flat_map(|bucket| bucket.keys.into_iter().zip(bucket.words)).collect();
         words.retain(|(key, _)| !key.same(Key::EMPTY));
         // Words that came first, which are the frequent ones in most lists, get the slots that are looked at first.
