@@ -4,6 +4,7 @@
 //! it. Here they are together. It is filled by what goes by, so that nothing need be known of the words' frequencies.
 
 use super::key::Key;
+use super::prefetch::prefetch;
 use super::words::Word;
 
 /// Slots of the table: 256 KB. One more step up costs the tables of steps more of that cache than it saves here.
@@ -32,19 +33,25 @@ impl Default for Hot {
 }
 
 impl Hot {
-    /// The word in the place of `key`, and whether it is that of the key. Nothing depends on what was read, so that the waits of
+    /// Asks for the memory that [`Hot::get`] will read.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch(self.slots.as_slice(), hash as usize & (SLOTS - 1));
+    }
+
+    /// The word in the place of `key`, whose hash is given, and whether it is that of the key. Nothing depends on what was read, so that the waits of
     /// many words overlap.
     #[inline]
-    pub(super) fn get(&self, matcher: u64, key: Key) -> (Word, bool) {
-        let slot = &self.slots[key.hash() as usize & (SLOTS - 1)];
+    pub(super) fn get(&self, matcher: u64, key: Key, hash: u64) -> (Word, bool) {
+        let slot = &self.slots[hash as usize & (SLOTS - 1)];
         (slot.word, slot.key.same(key) & (slot.matcher == matcher))
     }
 
     /// Keeps what is known of a word. Long words are not kept: their key does not tell them apart.
     #[inline]
-    pub(super) fn put(&mut self, matcher: u64, key: Key, word: Word) {
+    pub(super) fn put(&mut self, matcher: u64, key: Key, hash: u64, word: Word) {
         if key.is_inline() {
-            self.slots[key.hash() as usize & (SLOTS - 1)] = Slot { key, word, matcher };
+            self.slots[hash as usize & (SLOTS - 1)] = Slot { key, word, matcher };
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which entries are in a text.
 
+mod block;
 mod borders;
 mod found;
 mod hot;
@@ -182,7 +183,9 @@ impl Matcher {
             spacing_into(text, &mut scratch.spaced);
             // An entry is either looked up by tokens or by the automaton, so that the two never find the same one.
             scratch.found.clear();
-            self.hits(runs.find_overlapping_iter(&scratch.spaced).map(|hit| hit.value()), &mut scratch.found);
+            for hit in runs.find_overlapping_iter(&scratch.spaced) {
+                self.hits([hit.value()], &mut scratch.found);
+            }
             ids.extend_from_slice(scratch.found.ids());
             each(number, &ids);
             scratch.with_runs = ids;

@@ -53,8 +53,19 @@ fn by_table(chunk: &[u8; CHUNK]) -> u64 {
 /// Whether a separator is a token itself: a mark or [`END`].
 #[inline]
 pub(super) fn is_mark(byte: u8) -> bool {
-    (CLASSES[usize::from(byte)] == Class::Mark) | (byte == END)
+    MARKS[usize::from(byte)]
 }
+
+/// [`is_mark`] of each byte.
+static MARKS: [bool; 256] = {
+    let mut marks = [false; 256];
+    let mut byte = 0;
+    while byte < marks.len() {
+        marks[byte] = matches!(CLASSES[byte], Class::Mark) || byte == END as usize;
+        byte += 1;
+    }
+    marks
+};
 
 #[cfg(test)]
 mod tests {

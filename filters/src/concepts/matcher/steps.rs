@@ -175,6 +175,12 @@ impl Steps {
         self.filter[self.filter_word(hash)] & bits == bits
     }
 
+    /// Asks for the memory that [`Steps::may_have`] will read.
+    #[inline]
+    pub(super) fn prefetch_filter(&self, hash: u64) {
+        prefetch(&self.filter, self.filter_word(hash));
+    }
+
     /// Asks for the memory that [`Steps::glance`] will read.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {

@@ -89,6 +89,30 @@ proptest! {
 }
 
 #[test]
+fn many_short_texts_fill_many_blocks_and_none_gets_what_is_in_its_neighbour() {
+    let entries: Entries = ["a", "b a", "a b a", "c c c c c", ", a", "b  a", "abcdefghijklmnopq a"].into_iter().collect();
+    let words = ["a", "b", "c", "c c c", ",", "", "abcdefghijklmnopq"];
+    let texts: Vec<String> = (0..6000usize)
+        .map(|text| {
+            (0..text % 17).map(|word| words[(text * 31 + word * word * (1 + text % 5)) % words.len()]).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    let matcher = Matcher::new(&entries, Borders::Spaced).unwrap();
+    let mut scratch = Scratch::default();
+    for _ in 0..2 {
+        let mut next = 0;
+        matcher.find_each(texts.iter().map(String::as_str), &mut scratch, |number, ids| {
+            assert_eq!(number, next);
+            next += 1;
+            let mut ids = ids.to_vec();
+            ids.sort_unstable();
+            assert_eq!(ids, by_definition(&entries, Borders::Spaced, &texts[number]), "{:?}", texts[number]);
+        });
+        assert_eq!(next, texts.len());
+    }
+}
+
+#[test]
 fn entries_stand_between_spaces_and_case_counts() {
     let entries: Entries = ["dog", "Dog", "the dog", "st. louis", ".", "a  b"].into_iter().collect();
     let texts = ["the dog", "Dog.", "hotdog", "st. louis", "a  b", "a b", "\"dog\"", "the\ndog,dog"];

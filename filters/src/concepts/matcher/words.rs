@@ -122,7 +122,7 @@ impl Words {
 
     /// Puts a word that is not there into the first empty slot; says where.
     fn put(&mut self, key: Key, word: Word) -> (usize, usize) {
-        let home = self.home(key);
+        let home = self.home(key.hash());
         let mut at = home;
         loop {
             let bucket = &mut self.buckets[at];
@@ -139,8 +139,8 @@ impl Words {
     }
 
     #[inline]
-    fn home(&self, key: Key) -> usize {
-        ((u128::from(key.hash()) * self.buckets.len() as u128) >> 64) as usize
+    fn home(&self, hash: u64) -> usize {
+        ((u128::from(hash) * self.buckets.len() as u128) >> 64) as usize
     }
 
     fn behind(&self, at: usize) -> usize {
@@ -149,21 +149,21 @@ impl Words {
 
     /// Asks for the memory that [`Words::glance`] will read.
     #[inline]
-    pub(super) fn prefetch(&self, key: Key) {
-        prefetch(&self.buckets, self.home(key));
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch(&self.buckets, self.home(hash));
     }
 
-    /// What the first bucket says of a word, and whether that is certain. Nothing depends on what was read, so that the waits of
+    /// What the first bucket says of a word, whose key and hash are given, and whether that is certain. Nothing depends on what was read, so that the waits of
     /// many words overlap.
     #[inline]
-    pub(super) fn glance(&self, key: Key) -> (Word, bool) {
-        let bucket = &self.buckets[self.home(key)];
+    pub(super) fn glance(&self, key: Key, hash: u64) -> (Word, bool) {
+        let bucket = &self.buckets[self.home(hash)];
         let mut word = Word::UNKNOWN;
         for slot in 0..SLOTS {
             word = if bucket.keys[slot].same(key) { bucket.words[slot] } else { word };
         }
         let unknown = word.number() == Word::UNKNOWN.number();
-        (word, key.is_inline() & (!unknown | (bucket.spilled & Bucket::spill_bit(key.hash()) == 0)))
+        (word, key.is_inline() & (!unknown | (bucket.spilled & Bucket::spill_bit(hash) == 0)))
     }
 
     /// What is known of `word`, whose key is given.
@@ -174,7 +174,7 @@ impl Words {
 
     /// Bucket and slot of the word.
     fn find(&self, key: Key, word: &[u8]) -> Option<(usize, usize)> {
-        let mut at = self.home(key);
+        let mut at = self.home(key.hash());
         loop {
             let bucket = &self.buckets[at];
             for slot in 0..SLOTS {
@@ -228,7 +228,7 @@ mod tests {
             for word in words.iter().chain(&others) {
                 let number = want.get(word).copied().unwrap_or(Word::UNKNOWN.number());
                 prop_assert_eq!(table.get(key(word), word.as_bytes()).number(), number);
-                let (found, certain) = table.glance(key(word));
+                let (found, certain) = table.glance(key(word), key(word).hash());
                 prop_assert!(!certain || found.number() == number);
             }
         }
