@@ -211,7 +211,7 @@ fn the_real_sizes_give_the_embeddings_of_their_reference() {
     for family in ["clip_b32", "siglip_b16", "siglip2_naflex_b16", "open_clip_b32", "open_clip_siglip_b16"] {
         // One at a time: each is half a gigabyte.
         let folder = tempfile::tempdir().unwrap();
-        let made = Command::new(&python).arg(&script).arg(folder.path()).args(["--big", family]).output().unwrap();
+        let made = Command::new(&python).arg(script).arg(folder.path()).args(["--big", family]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let folder = folder.path().join(family);
         assert!(ModelFiles::in_folder(&folder).is_ok());

@@ -19,6 +19,10 @@ const BEST_EFFORT: c_int = 0x4000;
 /// must not cost a thousand captions' time.
 const WINDOW_BYTES: usize = 4096;
 
+/// Zeros behind the text: CLD2 looks at the character at the end of its input too, and what happens to lie there in memory may
+/// lead its tables far outside of themselves.
+const PADDING: usize = 16;
+
 /// Scale of the confidence curve; see [`Cld2`].
 const SCORE_SCALE: f64 = 450.0;
 
@@ -59,6 +63,8 @@ impl LanguageDetector for Cld2 {
             return Detection::UNDETERMINED;
         }
         let text = prefix(text, WINDOW_BYTES);
+        let mut padded = [0_u8; WINDOW_BYTES + PADDING];
+        padded[..text.len()].copy_from_slice(text.as_bytes());
         let hints = sys::CLDHints {
             content_language_hint: ptr::null(),
             tld_hint: ptr::null(),
@@ -70,12 +76,12 @@ impl LanguageDetector for Cld2 {
         let mut evidence = [0.0f64; 3];
         let mut text_bytes: c_int = 0;
         let mut reliable = false;
-        // SAFETY: the text is valid UTF-8 of the length given (at most WINDOW_BYTES, so it fits a C int) and CLD2
-        // reads no byte beyond it; the three arrays have the three places that it writes; no chunk vector is asked
+        // SAFETY: the text is valid UTF-8 of the length given (at most WINDOW_BYTES, so it fits a C int), and behind it
+        // stand zeros for as long as CLD2 reads beyond it, one character; the three arrays have the three places that it writes; no chunk vector is asked
         // for; the tables are compiled in and read-only, so calls from several threads do not meet.
         let lang = unsafe {
             sys::CLD2_ExtDetectLanguageSummary4(
-                text.as_ptr().cast::<c_char>(),
+                padded.as_ptr().cast::<c_char>(),
                 text.len() as c_int,
                 true,
                 &hints,
@@ -200,6 +206,20 @@ mod tests {
         for c in ['\0', '\u{fffd}', '\u{10ffff}', '\u{e000}', '\u{feff}', '<', '&'] {
             d.detect(&format!("a{}", c.to_string().repeat(9_999)));
             d.detect(&format!("&#{}x{c}", "<".repeat(500)));
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_a_text_in_memory_changes_nothing() {
+        let d = Cld2::new();
+        for text in ["a", "Ein Hund spielt", "公园", "x\u{10ffff}", "é ", "😀b"] {
+            let want = d.detect(text);
+            for behind in [&b"\xf7\xbf\xbf\xbf"[..], b"\xff\xff\xff\xff", b"\xf4\xff\x00\xff", b"\xe0\xff\xff\xff"] {
+                let mut bytes = text.as_bytes().to_vec();
+                bytes.extend_from_slice(behind);
+                let text = std::str::from_utf8(&bytes[..text.len()]).unwrap();
+                assert_eq!(d.detect(text), want, "{text:?} before {behind:?}");
+            }
         }
     }
 
