@@ -21,10 +21,9 @@ pub(super) struct Owned {
 /// The first such key.
 pub(super) fn belongs(chooser: &str, chosen: &str, keys: &[Owned], written: &dyn Fn(&str) -> bool) -> Result<(), Wrong> {
     match keys.iter().find(|owned| owned.of != chosen && (owned.changed || written(owned.key))) {
-        Some(Owned { key, flag, of, .. }) => wrong(
-            *key,
-            format!("`{key}` (`{flag}`) belongs to `{chooser} = \"{of}\"`, and changes nothing with `{chooser} = \"{chosen}\"`"),
-        ),
+        Some(Owned { key, flag, of, .. }) => {
+            wrong(key, format!("`{key}` (`{flag}`) belongs to `{chooser} = \"{of}\"`, and changes nothing with `{chooser} = \"{chosen}\"`"))
+        }
         None => Ok(()),
     }
 }
