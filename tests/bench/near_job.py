@@ -1,9 +1,9 @@
 """Near-copies and leaks end to end: `trommel hash`, `select --near pictures`, `select --decontaminate`, on pictures with known copies.
 
     python tests/peers/near_pictures.py FOLDER
-    python tests/bench/near_job.py TROMMEL FOLDER WORK
+    python tests/bench/near_job.py TROMMEL FOLDER WORK [OTHERS]
 
-Printed: for each kind of copy how many share the group of their original, and how many are found when the originals are an evaluation
+OTHERS: pictures of another seed, none of which has to do with those of FOLDER. Printed: for each kind of copy how many share the group of their original, and how many are found when the originals are an evaluation
 set; pairs of different pictures in one group, and false alarms; seconds. Needs pyarrow.
 """
 
@@ -22,9 +22,16 @@ import pyarrow.parquet as parquet
 trommel, folder, work = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
 SHARD = 2000
 
-rows = list(csv.DictReader(open(folder / "truth.csv", newline="")))
-for row in rows:
-    row["uid"] = hashlib.blake2b(row["file"].encode(), digest_size=16).hexdigest()
+
+def listed(folder, prefix):
+    rows = list(csv.DictReader(open(folder / "truth.csv", newline="")))
+    for row in rows:
+        row["path"], row["original"] = folder / row["file"], prefix + row["original"]
+        row["uid"] = hashlib.blake2b((prefix + row["file"]).encode(), digest_size=16).hexdigest()
+    return rows
+
+
+rows = listed(folder, "") + [row for more in sys.argv[4:5] for row in listed(pathlib.Path(more), "other-")]
 of_uid = {row["uid"]: row for row in rows}
 copies = collections.Counter(row["original"] for row in rows)
 
@@ -37,7 +44,7 @@ for at in range(0, len(rows), SHARD):
             "uid": [row["uid"] for row in part],
             "url": [f"https://example.org/{row['file']}" for row in part],
             "text": [row["file"] for row in part],
-            "jpg": pyarrow.array([(folder / row["file"]).read_bytes() for row in part], pyarrow.binary()),
+            "jpg": pyarrow.array([row["path"].read_bytes() for row in part], pyarrow.binary()),
         }
     )
     parquet.write_table(table, shards / f"{at // SHARD:05d}.parquet")
@@ -69,14 +76,14 @@ for members in groups.values():
 print(f"near: {len(groups)} groups in {seconds:.1f} s; of {right + wrong} pairs in one group {wrong} are of different pictures, precision {right / max(right + wrong, 1):.5f}")
 
 # The first half of the originals that have copies is an evaluation set.
-with_copies = sorted((name for name, count in copies.items() if count > 1), key=int)
+with_copies = sorted((name for name, count in copies.items() if count > 1 and name.isdigit()), key=int)
 evaluation = set(with_copies[: len(with_copies) // 2])
 references = work / "references"
 references.mkdir(exist_ok=True)
 original = {row["original"]: row for row in rows if row["kind"] == "original"}
 for name in evaluation:
     row = original[name]
-    (references / row["file"]).write_bytes((folder / row["file"]).read_bytes())
+    (references / row["file"]).write_bytes(row["path"].read_bytes())
 seconds, out = run("select", work / "hashed", "-o", work / "clean.parquet", "--decontaminate", "eval", "--reference-pictures", references, "--no-pass-rates", "--json")
 kept = set(parquet.read_table(work / "clean.parquet", columns=["uid"])["uid"].to_pylist())
 leaked = json.loads(out)["findings"][0]["found"]["decontaminate"]["pictures"]["leaked"]
@@ -87,7 +94,7 @@ print(f"decontaminate: {len(evaluation)} references, {leaked} rows out in {secon
 print(f"{'kind':<14} {'copies':>6} {'in group':>9} {'leaks found':>12}")
 kinds = sorted({row["kind"] for row in rows})
 for kind in kinds:
-    of_kind = [row for row in rows if row["kind"] == kind and copies[row["original"]] > 1]
+    of_kind = [row for row in rows if row["kind"] == kind and copies[row["original"]] > 1 and row["original"].isdigit()]
     first = {name: original[name]["uid"] for name in copies}
     grouped = [row for row in of_kind if row["kind"] != "original" and row["uid"] in group_of and group_of[row["uid"]] == group_of.get(first[row["original"]])]
     known = [row for row in of_kind if row["original"] in evaluation]

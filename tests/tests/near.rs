@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use serde_json::json;
 use trommel::miniweb::truth::Repeat;
 use trommel_shards::tar::read_members;
 use trommel_tests::{FETCH as PLAIN, Plain, Reply, Scene, Table, Trommel, Web, all_files, calm, fingerprint, recipe, tables};
@@ -266,13 +267,44 @@ fn references_are_taken_out_by_picture_caption_and_vector() {
 
 /// A bitmap of one grey.
 fn grey(value: u8) -> Vec<u8> {
+    bitmap(64, |_, _| value)
+}
+
+/// A square bitmap of greys, by the place from the left and from below.
+fn bitmap(side: u32, grey: impl Fn(u32, u32) -> u8) -> Vec<u8> {
     let mut bytes = b"BM".to_vec();
-    let (side, header) = (64_u32, 54_u32);
+    let header = 54_u32;
     for number in [header + 3 * side * side, 0, header, 40, side, side, 1 | 24 << 16, 0, 3 * side * side, 2835, 2835, 0, 0] {
         bytes.extend(number.to_le_bytes());
     }
-    bytes.resize(bytes.len() + 3 * (side * side) as usize, value);
+    // The lines of these sides need no filling up.
+    assert_eq!(side % 4, 0);
+    bytes.extend((0..side * side).flat_map(|at| [grey(at % side, at / side); 3]));
     bytes
+}
+
+#[test]
+fn a_flat_picture_is_found_in_another_size() {
+    let ramp = |side: u32, turned: bool| bitmap(side, |x, y| (30 + if turned { y } else { x } * 90 / side) as u8);
+    let server = Plain::serve(move |path, _| Reply(200, ramp(240, path.contains("turned"))));
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let list: String = ["same", "turned"].map(|name| format!("{{\"url\":\"{}\"}}\n", server.url(&format!("/{name}.bmp")))).concat();
+    std::fs::write(path("list.jsonl"), list).unwrap();
+    Trommel::new(["fetch", &path("list.jsonl"), "-o", &path("fetched")]).args(PLAIN).ends_with(0);
+    Trommel::new(["hash", &path("fetched"), "-o", &path("hashed"), "--hashes", "near"]).ends_with(0);
+    std::fs::create_dir(path("evaluation")).unwrap();
+    std::fs::write(folder.path().join("evaluation/ramp.bmp"), ramp(100, false)).unwrap();
+    let report = Trommel::new(["select", &path("hashed"), "-o", &path("clean.txt"), "--decontaminate", "eval"])
+        .arg("--reference-pictures")
+        .arg(path("evaluation"))
+        .report(0);
+    let found = &report["findings"][0]["found"]["decontaminate"];
+    assert_eq!((&found["reference_pictures"]["flat"], &found["reference_pictures"]["blank"]), (&json!(1), &json!(0)), "{report}");
+    assert_eq!((&found["pictures"]["leaked"], &found["pictures"]["not_compared"]), (&json!(1), &json!(0)), "{report}");
+    let table = &tables(Path::new(&path("fetched")))[0];
+    let turned = table.text("url").iter().position(|url| url.contains("turned")).unwrap();
+    assert_eq!(std::fs::read_to_string(path("clean.txt")).unwrap().split_whitespace().collect::<Vec<_>>(), [&table.text("uid")[turned]]);
 }
 
 #[test]

@@ -44,5 +44,7 @@ pub use bits::{Hash64, Hash256, ParseHashError};
 pub use block_list::{BlockList, BlockListError};
 pub use pdq::{LOW_QUALITY, MATCH_DISTANCE, MIN_SIDE, Orientations, Pdq, Prescale, Samples, Spectrum, pdq, pdq_orientations};
 pub use plane::{Luma, Plane, PlaneError, Rgb};
-pub use signature::{CODE_DISTANCE, FULL_CODES, MIN_SIMILARITY, Signature, SignatureError, VIEW_CODES, verify};
+pub use signature::{
+    CODE_DISTANCE, FULL_CODES, FlatPictures, MIN_FLAT_SIMILARITY, MIN_SIMILARITY, Signature, SignatureError, VIEW_CODES, verify,
+};
 pub use simple::{Phash, ahash, dhash, dhash_vertical, phash};

@@ -18,11 +18,13 @@
 
 mod bytes;
 mod codes;
+mod flat;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 pub use bytes::SignatureError;
+pub use flat::{FlatPictures, MIN_FLAT_SIMILARITY};
 pub use verify::{MIN_SIMILARITY, verify};
 
 use super::bits::Hash64;
@@ -92,7 +94,7 @@ impl Signature {
     }
 
     /// Whether there is too little in the picture to tell it from others by: its quality is [`LOW_QUALITY`] or less. It
-    /// has no codes then, and is like no other.
+    /// has no codes then, and is like no other for [`verify`]; [`FlatPictures`] finds a known one again.
     pub fn is_flat(&self) -> bool {
         self.quality <= LOW_QUALITY
     }

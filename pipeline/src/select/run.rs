@@ -482,7 +482,7 @@ impl Run<'_> {
         let (spill, threads, seed) = (self.spill.clone(), self.scanner.threads, self.selection.seed);
         let means = Means { spill: &spill, seed, threads };
         if !spec.pictures.is_empty() {
-            let payload = SignaturePayload { stage: name.to_owned() };
+            let payload = SignaturePayload { stage: name.to_owned(), flat: step.flat_references() };
             let fits = self.scan(&[NEAR_SIGNATURE.to_owned()], || GatherFit::new(&payload, &[], &spill))?;
             report["pictures"] = step.look_at_pictures(fits, &means)?;
         }

@@ -13,6 +13,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use trommel_embeddings::neighbours::{Floor, NeighbourOptions, Vectors, nearest_reference, relative_dedup};
 use trommel_embeddings::scores::VectorSource;
+use trommel_filters::hashes::FlatPictures;
 use trommel_shards::source::Input;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -60,7 +61,7 @@ pub(in crate::select) struct DecontaminateStep {
     vectors: Option<ReferenceVectors>,
     captions: Option<Captions>,
     text: String,
-    /// Rows have `pixels_sha256`, by which pictures are found that are too flat for anything else.
+    /// Rows have `pixels_sha256`, by which pictures are found that are blank.
     pixels: bool,
     by_pixels: Arc<str>,
     by_picture: Arc<str>,
@@ -202,6 +203,11 @@ impl DecontaminateStep {
             let entry = &rows.rows.entries()[row as usize];
             self.matches.entry(entry.piece).or_default().push(Match { row: entry.row, by, reference, similarity });
         }
+    }
+
+    /// The references' pictures that have little in them.
+    pub(in crate::select) fn flat_references(&self) -> Arc<FlatPictures> {
+        self.pictures.as_ref().map(PictureReferences::flat).unwrap_or_default()
     }
 
     /// Looks for the references' pictures among the rows'.

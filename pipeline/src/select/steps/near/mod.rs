@@ -6,10 +6,13 @@
 mod captions;
 mod chains;
 mod groups;
+mod leaks;
 mod pictures;
+mod references;
 mod vectors;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::prelude::SessionContext;
@@ -28,7 +31,8 @@ use crate::select::steps::gathered::{GatherFit, Gathered, GatheredVectors, Paylo
 use captions::{CaptionRule, TextPayload};
 use groups::Deciding;
 pub(in crate::select) use groups::NearStep;
-pub(in crate::select) use pictures::{References as PictureReferences, SignaturePayload};
+pub(in crate::select) use pictures::SignaturePayload;
+pub(in crate::select) use references::References as PictureReferences;
 
 /// The numbers by which the best of a group is found: those that are asked for, or pixels and the length of the caption, as far as the
 /// columns are there.
@@ -108,7 +112,9 @@ impl NearPlan {
         let preferences = preferences(spec, &inputs.schema);
         let order = preferences.iter().map(|by| Expression::number(context, stage, &by.sql, &inputs.schema)).collect::<Result<_>>()?;
         let (payload, rule): (Box<dyn Payload>, Rule) = match &spec.of {
-            NearOf::Pictures { recall } => (Box::new(SignaturePayload { stage: stage.to_owned() }), Rule::Pictures { recall: *recall }),
+            NearOf::Pictures { recall } => {
+                (Box::new(SignaturePayload { stage: stage.to_owned(), flat: Arc::default() }), Rule::Pictures { recall: *recall })
+            }
             NearOf::Captions { text, preset, shingle, bands, rows } => {
                 let rule = CaptionRule::new(stage, preset, *shingle, *bands, *rows)?;
                 (Box::new(TextPayload { stage: stage.to_owned(), column: text.clone() }), Rule::Captions(rule))
