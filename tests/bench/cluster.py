@@ -1,9 +1,10 @@
 """Local against a cluster of two executors on the same machine, pass by pass.
 
-    python tests/bench/cluster.py BINARY [--pages 3000] [--rounds 3]
+    python tests/bench/cluster.py BINARY [--pages 3000 | --rows 4000000] [--rounds 3]
 
 Serves a miniature web, writes its WAT files, and runs one recipe with `--threads 2`, and on two executors with one slot
-and one thread each. Rounds alternate; the table has the median of each pass's seconds, as the program itself reports
+and one thread each. With `--rows` there is nothing to fetch: so many generated urls and captions go through languages, conditions and
+`dedupe`, which gives the passes that are short beside fetching enough to do (needs numpy and pyarrow). Rounds alternate; the table has the median of each pass's seconds, as the program itself reports
 them, and the whole run's. BINARY has to be built with `--features trommel/cluster`.
 """
 
@@ -60,6 +61,42 @@ use    = "write"
 format = "webdataset"
 """
 
+ROWS_RECIPE = """
+[job]
+name   = "cluster"
+output = {output}
+
+[source]
+urls = [{lists}]
+caption_col = "caption"
+
+[[stage]]
+use = "language"
+
+[[stage]]
+use   = "keep"
+where = "words(text) > 3 and not has_pii(text)"
+
+[[stage]]
+use = "dedupe"
+by  = ["url", "text"]
+
+[[stage]]
+use   = "keep"
+where = "chars(text) < 60"
+
+[[stage]]
+use    = "write"
+format = "parquet"
+"""
+
+WORDS = [
+    "a red bird over the old harbour of our town in the morning".split(),
+    "ein kleiner hund schläft auf der warmen decke neben dem fenster".split(),
+    "une petite maison blanche près de la rivière sous le soleil".split(),
+    "un gato negro duerme sobre la mesa de madera en la cocina".split(),
+]
+
 TIME = re.compile(r"^(\S+)  .*  in (?:(\d+)m)?([\d.]+)s$")
 
 
@@ -67,6 +104,26 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def write_lists(folder, rows, files=16):
+    """Tables of urls and captions, a fifth of the rows a second time."""
+    import numpy
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    folder.mkdir()
+    random = numpy.random.default_rng(0)
+    for file in range(files):
+        count = rows // files
+        numbers = numpy.where(random.random(count) < 0.2, random.integers(0, rows, count), numpy.arange(count) + file * count)
+        captions = []
+        for number in numbers.tolist():
+            words = WORDS[number % len(WORDS)]
+            first = number // len(WORDS) % 4
+            captions.append(" ".join([*words[first : first + 2 + number % 9], str(number % 977)]))
+        table = pyarrow.table({"url": [f"https://h{number % 5003}.example.org/{number}.jpg" for number in numbers.tolist()], "caption": captions})
+        parquet.write_table(table, folder / f"{file:05d}.parquet", compression="zstd")
 
 
 def passes(text):
@@ -82,6 +139,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("binary")
     parser.add_argument("--pages", type=int, default=3000)
+    parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="cluster-bench-"))
@@ -94,8 +152,13 @@ def main():
         return process
 
     try:
-        web = start("miniweb", "--pages", args.pages, "--hostile", 0, "--slow", 0, "--write", folder / "crawl", "--wats", 16)
-        web.stdout.readline()
+        if args.rows:
+            write_lists(folder / "lists", args.rows)
+            text = ROWS_RECIPE.replace("{lists}", json.dumps(str(folder / "lists" / "*.parquet")))
+        else:
+            web = start("miniweb", "--pages", args.pages, "--hostile", 0, "--slow", 0, "--write", folder / "crawl", "--wats", 16)
+            web.stdout.readline()
+            text = RECIPE.replace("{wat}", json.dumps(str(folder / "crawl" / "*.wat.gz")))
         scheduler = start("scheduler", "--bind", "127.0.0.1:0", "--external-host", "127.0.0.1")
         address = scheduler.stderr.readline().split()[-1]
         for number in range(2):
@@ -108,7 +171,7 @@ def main():
             for kind, words in kinds.items():
                 output = folder / "out"
                 recipe = folder / "recipe.toml"
-                recipe.write_text(RECIPE.format(output=json.dumps(str(output)), wat=json.dumps(str(folder / "crawl" / "*.wat.gz"))))
+                recipe.write_text(text.replace("{output}", json.dumps(str(output))))
                 began = time.monotonic()
                 done = subprocess.run([args.binary, "run", recipe, *words], capture_output=True, text=True, env=environment, check=False)
                 if done.returncode:

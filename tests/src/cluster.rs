@@ -54,6 +54,11 @@ impl Cluster {
 
     /// Starts one more executor.
     pub fn add_executor(&mut self) {
+        self.add_executor_with(&[]);
+    }
+
+    /// Starts one more executor with flags of its own.
+    pub fn add_executor_with(&mut self, own: &[&str]) {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback has a free port").port();
         let work: PathBuf = self.folder.path().join(format!("executor-{}", self.started));
         self.started += 1;
@@ -63,6 +68,7 @@ impl Cluster {
             .arg("--work-dir")
             .arg(&work)
             .args(&self.flags)
+            .args(own)
             .env("TROMMEL_LOG", "warn")
             .start();
         first_line(&mut executor);
@@ -112,7 +118,8 @@ impl Drop for Cluster {
     }
 }
 
-fn signal(child: &Child, signal: &str) {
+/// Sends a process a signal, `-TERM` or another that `kill` knows.
+pub fn signal(child: &Child, signal: &str) {
     let sent = std::process::Command::new("kill").arg(signal).arg(child.id().to_string()).status();
     assert!(sent.is_ok_and(|status| status.success()), "the signal {signal} could not be sent");
 }

@@ -16,7 +16,7 @@ mod web;
 pub use binary::{Done, Trommel, binary};
 #[cfg(feature = "cluster")]
 pub use certificates::certificates;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, signal};
 pub use outputs::{Table, all_files, data_files, fingerprint, fingerprint_of, sample_keys, tables, tar_members};
 pub use plain::{FETCH, Gate, Plain, Reply, picture};
 pub use scene::Scene;

@@ -2,9 +2,12 @@
 #![cfg(feature = "cluster")]
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use trommel_tests::{
-    Cluster, FETCH, Plain, Random, Reply, Scene, Trommel, Web, all_files, calm, certificates, fingerprint, patient, picture, recipe,
+    Cluster, FETCH, Plain, Random, Reply, Scene, Trommel, Web, all_files, calm, certificates, fingerprint, patient, picture, recipe, signal,
 };
 
 /// Plans of every shape that passes have.
@@ -107,6 +110,80 @@ fn twenty_rounds_of_killed_executors_give_the_bytes_of_a_local_run() {
 }
 
 #[test]
+fn work_goes_to_executors_that_take_it_and_to_no_others() {
+    let scene = Scene::new(24, SHAPES[3].1);
+    let output = scene.path("out");
+    let mut cluster = Cluster::launch(0);
+    cluster.add_executor_with(&["--takes", "fetch"]);
+    let idle = scene.run(&output).arg("--engine").arg(cluster.address()).end();
+    assert_eq!(idle.code, Some(1), "{}", idle.err);
+    idle.says(&["no executor of this cluster takes `rest`", "--takes"]);
+    cluster.add_executor_with(&["--takes", "rest"]);
+    let done = scene.run(&output).arg("--engine").arg(cluster.address()).end();
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    same(&output, &scene.output, "with two kinds of executors");
+    // Without the one that fetches, the work that is left waits for it.
+    cluster.kill_executor(0);
+    let again = scene.path("again");
+    let mut waiting = scene.run(&again).arg("--engine").arg(cluster.address()).start();
+    let packed = || {
+        again.is_dir() && all_files(&again).into_keys().any(|name| name.starts_with("_trommel/tables/") && name.contains("-fetch-units/"))
+    };
+    while !packed() {
+        assert!(waiting.try_wait().unwrap().is_none(), "the run did not wait");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    cluster.add_executor_with(&["--takes", "score,fetch"]);
+    let done = trommel_tests::Done::from(waiting.wait_with_output().unwrap());
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    same(&again, &scene.output, "after waiting for an executor that fetches");
+    Trommel::new(["executor", "--takes", "gpu"]).ends_with(2).says(&["`gpu` is no kind of work"]);
+}
+
+#[test]
+fn executors_drop_the_work_of_a_run_that_is_given_up() {
+    const URLS: u64 = 400;
+    let requests = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&requests);
+    let server = Plain::serve(move |_, _| {
+        seen.fetch_add(1, Ordering::SeqCst);
+        // A server that takes its time: the whole list would keep an executor busy for many looks at the sign.
+        std::thread::sleep(Duration::from_millis(100));
+        Reply(200, picture(0))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (list, output) = (folder.path().join("list.jsonl"), folder.path().join("out"));
+    let lines: String = (0..URLS).map(|number| format!("{{\"url\":\"{}\"}}\n", server.url(&format!("/{number}.jpg")))).collect();
+    std::fs::write(&list, lines).unwrap();
+    let cluster = Cluster::launch(1);
+    let run = || {
+        Trommel::new(["fetch", &list.display().to_string(), "-o", &output.display().to_string()])
+            .args(FETCH)
+            .arg("--per-host-concurrency=1")
+            .arg("--engine")
+            .arg(cluster.address())
+    };
+    let mut child = run().start();
+    while requests.load(Ordering::SeqCst) == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "the run has ended before its first request");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&child, "-INT");
+    let done = trommel_tests::Done::from(child.wait_with_output().unwrap());
+    assert_ne!(done.code, Some(0), "{}", done.err);
+    let mut before = u64::MAX;
+    while before != requests.load(Ordering::SeqCst) {
+        before = requests.load(Ordering::SeqCst);
+        // Long beside an answer's time, also on a machine that stands still for a moment.
+        std::thread::sleep(Duration::from_secs(4));
+    }
+    assert!(before < URLS, "the executor went on to the end");
+    // Nothing of it is in the way of the next.
+    assert_eq!(run().report(0)["funnel"]["kept"], URLS);
+    assert!(!all_files(&output).into_keys().any(|name| name.starts_with("_trommel/stop")), "the sign is still up");
+}
+
+#[test]
 fn a_run_whose_scheduler_is_killed_says_so_and_another_engine_goes_on() {
     let scene = Scene::new(24, SHAPES[3].1);
     let mut cluster = Cluster::launch(1);
@@ -150,7 +227,7 @@ fn an_executor_that_falls_silent_loses_its_work_and_does_no_harm_when_it_comes_b
     }
     cluster.freeze_executor(0);
     while child.try_wait().unwrap().is_none() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     let done = trommel_tests::Done::from(child.wait_with_output().unwrap());
     assert_eq!(done.code, Some(0), "{}", done.err);

@@ -50,13 +50,14 @@ pub(super) async fn executor(common: &Common, args: ExecutorArgs) -> anyhow::Res
         bind_host: args.bind,
         port: args.port,
         slots: args.slots.unwrap_or_else(|| common.threads()),
+        takes: args.takes.unwrap_or_default(),
         threads: common.threads(),
         memory_bytes: (common.memory_mib as u64) << 20,
         work_dir,
         patience_s: args.patience.max(1),
         tls: args.tls.files().as_ref().map(Tls::open).transpose()?,
     };
-    say(&format!("executor {}: {} slots for the scheduler at {place}", registry::build_id(), settings.slots));
+    say(&format!("executor {}: {} slots for the scheduler at {place}, takes {}", registry::build_id(), settings.slots, settings.takes));
     let progress = Arc::new(Progress::default());
     let _metrics = common.metrics(Role::Executor, &progress).await?;
     run_executor(&settings, progress).await?;

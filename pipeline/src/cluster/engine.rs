@@ -16,16 +16,19 @@ use trommel_shards::storage::Storage;
 use super::Standalone;
 use super::client::{Client, ClusterError, Ended, Job};
 use super::codec::REFUSED;
+use super::placement::UNTAKEN;
 use super::registry;
 use super::settle::{Settle, SettleExec, regroup, units};
 use super::tls::Tls;
 use crate::engine::{Engine, Outcome, Spread, TlsFiles, UnitFailure, Units, markers_of, planned};
-use crate::ledger::Failure;
+use crate::ledger::{Failure, StopSign};
 use crate::op::{external, services_of};
 use crate::report::Progress;
 
 /// Times that a job is handed over again although nothing of it was finished in the last one.
 const FRUITLESS: usize = 3;
+/// How long a run that is given up waits for those who have to know.
+const FAREWELL: Duration = Duration::from_secs(15);
 /// Between two looks at the markers, for the progress line.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -86,9 +89,28 @@ impl BallistaEngine {
             ended = self.client.wait(job) => ended.map_err(external),
             () = self.cancel.cancelled() => {
                 self.client.cancel(job).await;
-                Err(DataFusionError::Execution("cancelled".into()))
+                Err(cancelled())
             }
         }
+    }
+
+    /// Tells the scheduler and those who work that nobody waits any more, as far as they can be reached.
+    async fn give_up(&self, job: &Job, sign: &StopSign<'_>) {
+        let told = tokio::time::timeout(FAREWELL, async {
+            let (sign, ()) = tokio::join!(sign.call(), self.client.cancel(job));
+            if let Err(error) = sign {
+                tracing::warn!(%error, "executors will not hear that the run is given up: they finish what they have in hand");
+            }
+        });
+        if told.await.is_err() {
+            tracing::warn!("scheduler or store did not answer when the run was given up");
+        }
+    }
+
+    /// The error of a plan that no second try makes run. A scheduler keeps a job that its placement refuses until it is told.
+    async fn refused(&self, job: &Job, message: String) -> DataFusionError {
+        self.client.cancel(job).await;
+        external(ClusterError::Job { message })
     }
 
     async fn shuffle(&self, context: &SessionContext, plan: Arc<dyn ExecutionPlan>) -> Result<Outcome> {
@@ -97,10 +119,10 @@ impl BallistaEngine {
             let job = self.submit(context, Arc::clone(&plan), attempt).await?;
             let rows = match self.finish(&job).await? {
                 Ended::Done(places) => self.client.rows(places).await,
-                Ended::Failed(message) if message.contains(REFUSED) => {
-                    return Err(external(ClusterError::Job { message: refusal(&message) }));
-                }
-                Ended::Failed(message) => Err(ClusterError::Job { message }),
+                Ended::Failed(message) => match refusal(&message) {
+                    Some(message) => return Err(self.refused(&job, message).await),
+                    None => Err(ClusterError::Job { message }),
+                },
             };
             self.client.forget(&job).await;
             attempt += 1;
@@ -127,14 +149,20 @@ impl BallistaEngine {
             }
             let before = spread.names.len() - left.len();
             let groups = groups(&left, &spread, &places);
-            let settle = Settle { pass: spread.pass.clone(), config: spread.config.clone() };
+            let stop = StopSign::name(&context.session_id(), attempt);
+            let settle = Settle { pass: spread.pass.clone(), config: spread.config.clone(), stop: stop.clone() };
             let plan = Arc::new(SettleExec::new(regroup(&plan, &groups)?, settle));
             let job = self.submit(context, plan, attempt).await?;
             let ended = tokio::select! {
-                ended = self.finish(&job) => ended?,
-                failed = watch.follow() => {
-                    self.client.cancel(&job).await;
-                    return Err(failed);
+                ended = self.client.wait(&job) => ended.map_err(external),
+                failed = watch.follow() => Err(failed),
+                () = self.cancel.cancelled() => Err(cancelled()),
+            };
+            let ended = match ended {
+                Ok(ended) => ended,
+                Err(given_up) => {
+                    self.give_up(&job, &StopSign::new(&watch.storage, &stop)).await;
+                    return Err(given_up);
                 }
             };
             self.client.forget(&job).await;
@@ -146,8 +174,8 @@ impl BallistaEngine {
             }
             let settled = spread.names.iter().filter(|unit| watch.done.contains_key(*unit) || failed.contains_key(*unit)).count();
             if let Ended::Failed(message) = ended {
-                if message.contains(REFUSED) {
-                    return Err(external(ClusterError::Job { message: refusal(&message) }));
+                if let Some(message) = refusal(&message) {
+                    return Err(self.refused(&job, message).await);
                 }
                 fruitless = if settled > before { 0 } else { fruitless + 1 };
                 tracing::warn!(pass = spread.pass, attempt, message, "the cluster gave a job up");
@@ -178,6 +206,10 @@ impl Engine for BallistaEngine {
             Spread::Units(spread) => self.units(context, physical, spread).await,
         }
     }
+}
+
+fn cancelled() -> DataFusionError {
+    DataFusionError::Execution("cancelled".into())
 }
 
 /// Follows the markers of a pass, for progress and for the result.
@@ -243,9 +275,9 @@ fn groups(left: &[usize], spread: &Units, places: &[(usize, usize)]) -> Vec<Vec<
     lanes.into_values().collect()
 }
 
-/// The sentence of a refusal out of all that the scheduler wraps around it.
-fn refusal(message: &str) -> String {
-    let from = message.find(REFUSED).unwrap_or(0);
+/// The sentence of a refusal, which no second try changes, out of all that the scheduler wraps around it.
+fn refusal(message: &str) -> Option<String> {
+    let from = [REFUSED, UNTAKEN].iter().find_map(|words| message.find(words))?;
     let sentence = &message[from..];
-    sentence[..sentence.find(['"', '\n']).unwrap_or(sentence.len())].trim_end_matches([')', '\\']).to_owned()
+    Some(sentence[..sentence.find(['"', '\n']).unwrap_or(sentence.len())].trim_end_matches([')', '\\']).to_owned())
 }

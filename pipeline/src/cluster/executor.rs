@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{ClusterError, chain};
 use super::codec::{LogicalCodec, PhysicalCodec};
+use super::placement::{Takes, executor_name};
 use super::tls::Tls;
 use super::{MESSAGE_BYTES, Stores, registry};
 use crate::report::Progress;
@@ -33,6 +34,8 @@ pub struct ExecutorSettings {
     pub port: u16,
     /// Partitions that it runs at a time: cores, or devices where models run on cards.
     pub slots: usize,
+    /// Kinds of work that it takes.
+    pub takes: Takes,
     /// Threads for decoding and for models, over all slots.
     pub threads: usize,
     /// Bytes that the sorts and shuffles of all slots may hold before they spill.
@@ -74,6 +77,8 @@ pub async fn run_executor(settings: &ExecutorSettings, progress: Arc<Progress>) 
         bind_host: settings.bind_host.clone(),
         external_host: Some(settings.external_host.clone()),
         port: settings.port,
+        // The scheduler places by it.
+        executor_id: executor_name(settings.takes),
         vcores: settings.slots.max(1),
         // As the scheduler has it: an executor asks for work.
         task_scheduling_policy: TaskSchedulingPolicy::PullStaged,

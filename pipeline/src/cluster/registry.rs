@@ -14,7 +14,7 @@ use crate::ledger::short_hash;
 use crate::plan::{JobOptions, all_functions};
 
 /// Counts changes of what travels between processes that neither the version nor the functions' names show.
-const WIRE: u32 = 1;
+const WIRE: u32 = 2;
 
 /// Who made a plan: the version of the program, and a hash over the functions it knows and over the form of its nodes.
 pub fn build_id() -> &'static str {

@@ -1,6 +1,7 @@
 //! `trommel scheduler`: decides where partitions run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ballista_core::ConfigProducer;
 use ballista_core::config::TaskSchedulingPolicy;
@@ -15,6 +16,7 @@ use tonic::transport::server::TcpIncoming;
 
 use super::client::{ClusterError, chain};
 use super::codec::{LogicalCodec, PhysicalCodec};
+use super::placement::Placement;
 use super::tls::Tls;
 use super::{MESSAGE_BYTES, registry};
 
@@ -53,7 +55,7 @@ pub async fn run_scheduler(settings: &SchedulerSettings, listening: impl FnOnce(
         bind_port: port,
         // Executors ask for work: they may stand behind a firewall, and a dead one is not sent any.
         scheduling_policy: TaskSchedulingPolicy::PullStaged,
-        task_distribution: TaskDistributionPolicy::RoundRobin,
+        task_distribution: TaskDistributionPolicy::Custom(Arc::new(Placement::new(Duration::from_secs(settings.executor_timeout_s)))),
         grpc_server_max_decoding_message_size: MESSAGE_BYTES,
         grpc_server_max_encoding_message_size: MESSAGE_BYTES,
         grpc_client_max_message_size: MESSAGE_BYTES,

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use trommel_shards::marker::Marker;
 
 use crate::engine::{is_fatal, is_transient, reason};
-use crate::ledger::Failure;
+use crate::ledger::{Failure, StopSign};
 use crate::op::Env;
 
 /// What a [`SettleExec`] has to know.
@@ -32,6 +32,8 @@ pub struct Settle {
     pub pass: String,
     /// Config hash of its markers.
     pub config: String,
+    /// The sign in the output at which the work is dropped.
+    pub stop: String,
 }
 
 /// Runs the units of a partition one after another, and puts down what became of each.
@@ -110,6 +112,8 @@ impl ExecutionPlan for SettleExec {
         let (input, settle) = (Arc::clone(&self.input), self.settle.clone());
         let storage = env.services.storage.clone();
         Ok(env.stream(move |out| async move {
+            let sign = StopSign::new(&storage, &settle.stop);
+            let mut stop = std::pin::pin!(sign.called());
             for (place, unit) in units.iter().enumerate() {
                 // Left by an attempt whose executor was lost before it could say so. What did not fit was removed before the pass.
                 let known = Marker::read(&storage, &settle.pass, unit).await.map_err(retried)?;
@@ -119,17 +123,25 @@ impl ExecutionPlan for SettleExec {
                 let one = regroup(&input, &[vec![(partition, place)]])?;
                 let mut stream = one.execute(0, Arc::clone(&context))?;
                 let mut failed = None;
-                while let Some(batch) = stream.next().await {
+                loop {
+                    let batch = tokio::select! {
+                        batch = stream.next() => batch,
+                        () = &mut stop => {
+                            tracing::info!(unit, "the run was given up: its unit is dropped");
+                            return Ok(());
+                        }
+                    };
                     match batch {
-                        Ok(batch) => {
+                        Some(Ok(batch)) => {
                             if out.send(Ok(batch)).await.is_err() {
                                 return Ok(());
                             }
                         }
-                        Err(error) => {
+                        Some(Err(error)) => {
                             failed = Some(error);
                             break;
                         }
+                        None => break,
                     }
                 }
                 let Some(error) = failed else { continue };

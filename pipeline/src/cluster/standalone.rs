@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::client::ClusterError;
-use super::{ExecutorSettings, SchedulerSettings, run_executor, run_scheduler};
+use super::{ExecutorSettings, SchedulerSettings, Takes, run_executor, run_scheduler};
 
 /// A scheduler and executors as tasks of this process; they end when it is dropped.
 pub struct Standalone {
@@ -43,6 +43,7 @@ impl Standalone {
                 external_host: "127.0.0.1".into(),
                 port: free.port(),
                 slots,
+                takes: Takes::ALL,
                 threads: slots,
                 memory_bytes,
                 work_dir: work.path().join(format!("executor-{number}")),

@@ -205,7 +205,7 @@ proptest! {
     fn every_node_survives_the_wire(op in op(), pass in word(), config in word()) {
         let input: Arc<dyn ExecutionPlan> = Arc::new(EmptyExec::new(schema()));
         let stage: Arc<dyn ExecutionPlan> = Arc::new(StageExec::try_new(input, Arc::new(op.clone())).expect("all columns are there"));
-        let settle = Settle { pass, config };
+        let settle = Settle { stop: format!("stop/{pass}"), pass, config };
         let plan: Arc<dyn ExecutionPlan> = Arc::new(SettleExec::new(stage, settle.clone()));
         let back = over_the_wire(&plan).expect("it travels");
         prop_assert_eq!(back.downcast_ref::<SettleExec>().map(SettleExec::settle), Some(&settle));

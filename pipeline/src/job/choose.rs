@@ -8,7 +8,8 @@ use trommel_shards::reshard::{InputShard, Reshard};
 use trommel_shards::source::{SourceFile, expand};
 use trommel_shards::subset::Subset;
 
-use super::driver::{Here, JobError, Upstream};
+use super::error::JobError;
+use super::here::{Here, Upstream};
 use super::parts::Turn;
 use super::passes::{GALLERY, GROUPS, Pass, RAW, REPORT, ReshardPass, SUBSET};
 use crate::gallery::groups_page;

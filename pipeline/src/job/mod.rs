@@ -1,18 +1,31 @@
-//! A job: the passes that a recipe compiles to, and the driver that runs what is pending of them.
+//! A job: the passes that a recipe compiles to, and what runs what is pending of them.
+//!
+//! [`Job::run`] takes the output for itself and goes through the passes (`driver`, `here`). A pass over units plans those that have no valid
+//! marker (`running`, `marking`, `scanning`); fetching is rounds of packing and such passes (`fetching`, `rounds`); finding duplicates and
+//! choosing look at all rows (`deduping`, `choose`). Other parts of the same job are waited for in `parts`.
 
 mod beat;
 mod choose;
+mod deduping;
 mod driver;
+mod error;
+mod explain;
+mod fetching;
+mod here;
+mod marking;
 mod parts;
 mod passes;
 mod rounds;
+mod running;
+mod scanning;
 mod stats;
 mod sweep;
 mod units;
 
 use trommel_shards::source::SourceFile;
 
-pub use driver::{Finished, Job, JobError, RunOptions};
+pub use driver::{Finished, Job, RunOptions};
+pub use error::JobError;
 pub use passes::{FetchPass, Pass, PassKind, RAW, ReshardPass, Source, StreamStage};
 pub use stats::{JobStats, PassStats, read_stats};
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use trommel_shards::marker::Marker;
 
-use super::driver::{Here, JobError};
+use super::error::JobError;
+use super::here::Here;
 use crate::ledger::{Failure, JobLock, Part, Presence, now};
 
 /// Between two looks at what the others have done, at first and at last.

@@ -10,7 +10,7 @@ use trommel_shards::marker::{Marker, Output};
 use trommel_shards::storage::Storage;
 use trommel_shards::table::{ROW_GROUP_ROWS, TableError, TableWriter};
 
-use super::driver::JobError;
+use super::error::JobError;
 use crate::op::rows::strings;
 use crate::op::write::{RowEntry, ShardSpec, read_row_list, write_row_list};
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use trommel_shards::marker::{Counts, Marker};
 use trommel_shards::storage::Storage;
 
-use super::driver::JobError;
+use super::error::JobError;
 use crate::ledger::{Failure, JobFile, JobLock, LedgerError, Presence, now};
 use crate::report::{Funnel, human};
 

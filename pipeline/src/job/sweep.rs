@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use trommel_shards::marker::Marker;
 use trommel_shards::storage::Storage;
 
-use super::driver::JobError;
+use super::error::JobError;
 use super::passes::Pass;
 
 /// Removes the outputs of passes that the recipe no longer has, and files that a killed run left without a marker.

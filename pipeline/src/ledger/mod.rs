@@ -5,6 +5,7 @@ mod job_file;
 mod lock;
 mod part;
 mod presence;
+mod stop;
 
 use sha2::{Digest, Sha256};
 use trommel_shards::marker::Marker;
@@ -14,6 +15,7 @@ pub use job_file::{Intent, JobFile, LedgerError};
 pub use lock::JobLock;
 pub use part::Part;
 pub use presence::{Presence, here, now};
+pub use stop::{StopSign, clear_stop_signs};
 
 /// Identity of a unit that another pass wrote: the digest of its table, joined by the short hash of its list of duplicates.
 pub fn upstream_identity(marker: Option<&Marker>, list: Option<&str>) -> String {
