@@ -9,6 +9,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
+use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 use trommel_shards::marker::Marker;
 use trommel_shards::storage::Storage;
@@ -29,6 +30,8 @@ use crate::report::Progress;
 const FRUITLESS: usize = 3;
 /// How long a run that is given up waits for those who have to know.
 const FAREWELL: Duration = Duration::from_secs(15);
+/// Markers that are read at a time.
+const READS_AT_ONCE: usize = 32;
 /// Between two looks at the markers, for the progress line.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -237,17 +240,21 @@ impl Watch<'_> {
     async fn look(&mut self) -> Result<()> {
         let wanted: BTreeSet<&str> = self.spread.names.iter().map(String::as_str).collect();
         let entries = self.storage.list(&format!("_trommel/done/{}", self.spread.pass)).await.map_err(external)?;
-        for entry in entries {
-            let Some(unit) = entry.name.rsplit('/').next().and_then(|name| name.strip_suffix(".json")) else { continue };
-            if !wanted.contains(unit) || self.done.contains_key(unit) {
-                continue;
-            }
-            let marker = Marker::read(&self.storage, &self.spread.pass, unit).await.map_err(external)?;
-            if let Some(marker) = marker.filter(|marker| marker.config == self.spread.config) {
+        let units: Vec<String> = entries
+            .iter()
+            .filter_map(|entry| entry.name.rsplit('/').next()?.strip_suffix(".json"))
+            .filter(|unit| wanted.contains(unit) && !self.done.contains_key(*unit))
+            .map(str::to_owned)
+            .collect();
+        let (storage, pass) = (&self.storage, &self.spread.pass);
+        let read = |unit: String| async move { (Marker::read(storage, pass, &unit).await, unit) };
+        let mut markers = stream::iter(units).map(read).buffered(READS_AT_ONCE);
+        while let Some((marker, unit)) = markers.next().await {
+            if let Some(marker) = marker.map_err(external)?.filter(|marker| marker.config == self.spread.config) {
                 self.progress.rows(marker.counts.rows);
                 self.progress.lost(marker.counts.lost_total());
                 self.progress.unit_done();
-                self.done.insert(unit.to_owned(), marker);
+                self.done.insert(unit, marker);
             }
         }
         Ok(())

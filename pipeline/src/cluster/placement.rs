@@ -195,7 +195,7 @@ impl Placement {
         while let Some(stage) = graph.fetch_running_stage(&looked_at) {
             looked_at.push(stage.stage_id);
             let work = Takes::of(&stage.plan)?;
-            if let Some(why) = self.is_hopeless(&id.to_string(), work) {
+            if let Some(why) = self.is_hopeless(id.as_ref(), work) {
                 graph.fail_job(why);
                 break;
             }

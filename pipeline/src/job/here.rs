@@ -118,11 +118,8 @@ impl Here<'_> {
                 let folder = format!("_trommel/units/{}", pass.name);
                 let identities = inputs.iter().map(|(unit, file)| (unit.clone(), file.identity())).collect();
                 let pending = self.pending(&pass.name, &config, &identities, &BTreeMap::new()).await?;
-                for unit in &pending {
-                    if let Some(file) = inputs.get(unit) {
-                        units::write(self.storage(), &folder, unit, file).await?;
-                    }
-                }
+                units::write_all(self.storage(), &folder, pending.iter().filter_map(|unit| Some((unit.as_str(), *inputs.get(unit)?))))
+                    .await?;
                 let target = self.target(pass, shards.as_ref());
                 let write = Write { pass: pass.name.clone(), config: config.clone(), input: InputIdentity::Control, target };
                 let ops = [Step::Op(source.op())].into_iter().chain(pass.before.iter().map(Step::Stage)).collect::<Vec<_>>();

@@ -7,7 +7,9 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
+use futures::{StreamExt, TryStreamExt, stream};
 use trommel_shards::marker::Marker;
+use trommel_shards::storage::StorageError;
 
 use super::error::JobError;
 use super::here::Here;
@@ -21,6 +23,8 @@ use crate::report::ProgressLine;
 
 /// Units that one plan holds at most: bounds the time that planning takes.
 const UNITS_PER_PLAN: usize = 2000;
+/// Units whose outputs are looked at in the store at a time.
+const LOOKS_AT_ONCE: usize = 32;
 
 /// How many units of a pass may run at a time, and which not beside each other on different machines.
 pub(super) struct Pace {
@@ -141,7 +145,7 @@ impl Here<'_> {
         let markers = Marker::read_all(self.storage(), pass).await?;
         let own = self.options.part.map(|part| share(part, identities.keys().cloned(), lanes));
         let mine = |unit: &String| own.as_ref().is_none_or(|own| own.contains(unit));
-        let (mut valid, mut stale, mut done) = (BTreeSet::new(), BTreeMap::new(), 0);
+        let (mut valid, mut stale, mut done, mut fitting) = (BTreeSet::new(), BTreeMap::new(), 0, Vec::new());
         for (unit, marker) in markers {
             let fits = identities.get(&unit).is_some_and(|identity| *identity == marker.input) && marker.config == config;
             if !mine(&unit) {
@@ -150,7 +154,18 @@ impl Here<'_> {
                 if !identities.contains_key(&unit) && self.options.part.is_some_and(|part| part.index == 0) {
                     stale.insert(unit, marker);
                 }
-            } else if fits && marker.outputs_present(self.storage()).await? {
+            } else if fits {
+                fitting.push((unit, marker));
+            } else {
+                stale.insert(unit, marker);
+            }
+        }
+        let storage = self.storage();
+        let look =
+            |(unit, marker): (String, Marker)| async move { Ok::<_, StorageError>((marker.outputs_present(storage).await?, unit, marker)) };
+        let looked_at: Vec<(bool, String, Marker)> = stream::iter(fitting).map(look).buffered(LOOKS_AT_ONCE).try_collect().await?;
+        for (present, unit, marker) in looked_at {
+            if present {
                 valid.insert(unit);
                 done += 1;
                 self.units.1 += 1;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use futures::{StreamExt, TryStreamExt, stream};
 use trommel_shards::columns::UNIT;
 use trommel_shards::source::SourceFile;
 use trommel_shards::storage::Storage;
@@ -43,8 +44,19 @@ pub(super) fn shard_names(files: &[SourceFile]) -> Vec<String> {
     files.iter().map(name).collect()
 }
 
-/// Writes the work list of one file.
-pub(super) async fn write(storage: &Storage, folder: &str, unit: &str, file: &SourceFile) -> Result<(), TableError> {
+/// Lists that are written at a time: what takes long is the store's answer.
+const AT_ONCE: usize = 32;
+
+/// Writes the work lists of units, one for each file.
+pub(super) async fn write_all<'a>(
+    storage: &Storage,
+    folder: &str,
+    units: impl Iterator<Item = (&'a str, &'a SourceFile)>,
+) -> Result<(), TableError> {
+    stream::iter(units.map(|(unit, file)| write(storage, folder, unit, file))).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+async fn write(storage: &Storage, folder: &str, unit: &str, file: &SourceFile) -> Result<(), TableError> {
     let mut table = TableWriter::create(storage, &format!("{folder}/{unit}.parquet"), schema(), ROW_GROUP_ROWS).await?;
     let columns: Vec<ArrayRef> =
         [unit.to_owned(), file.uri.clone(), file.identity()].map(|value| Arc::new(StringArray::from(vec![value])) as ArrayRef).to_vec();

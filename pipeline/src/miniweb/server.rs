@@ -191,7 +191,7 @@ impl Shared {
         };
         let host = self.web.host(index);
         let target = self.web.target(index, &request.path);
-        let _visit = self.counters.started(Some(index), target.kind());
+        let visit = self.counters.started(Some(index), target.kind());
         if host.policy == Policy::Slow {
             tokio::time::sleep(self.web.config().slow_delay).await;
         }
@@ -205,6 +205,8 @@ impl Shared {
             }
         };
         let keep_alive = request.keep_alive && answer.manner == Manner::Plain;
+        // Who has read the last byte may be back before the call that sends it returns: a plain answer ends the visit when it begins to go out.
+        let _visit = (answer.manner != Manner::Plain).then_some(visit);
         self.send(stream, answer, request.is_head, keep_alive).await?;
         Ok(keep_alive)
     }
