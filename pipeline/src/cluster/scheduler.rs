@@ -62,6 +62,8 @@ pub async fn run_scheduler(settings: &SchedulerSettings, listening: impl FnOnce(
         executor_timeout_seconds: settings.executor_timeout_s,
         expire_dead_executor_interval_seconds: (settings.executor_timeout_s / 4).clamp(1, 15),
         no_executors_grace_period_seconds: settings.executor_timeout_s,
+        // A pass of very many units is many jobs, and a finished one is some ten MiB. Who waits for it hears of its end within a second.
+        finished_job_state_clean_up_interval_seconds: KEPT_S,
         task_max_failures: settings.task_attempts,
         stage_max_failures: settings.task_attempts,
         override_config_producer: Some(producer),
@@ -87,6 +89,8 @@ pub async fn run_scheduler(settings: &SchedulerSettings, listening: impl FnOnce(
     server.add_service(service).serve_with_incoming(incoming).await.map_err(|e| failed(&e))
 }
 
+/// Seconds for which a finished job is remembered: well above what a client may be silent for.
+const KEPT_S: u64 = 60;
 /// Connections that may wait to be taken.
 const BACKLOG: u32 = 1024;
 
