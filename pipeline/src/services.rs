@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -15,11 +16,41 @@ use trommel_shards::storage::{Storage, StorageError};
 use crate::crawl::archive::{ArchiveImages, ArchiveLimits};
 use crate::crawl::fetch::{FetchConfig, FetchError, Fetcher};
 use crate::decoders::DecoderPool;
-use crate::op::Blocking;
+use crate::op::{Blocking, WaitingRows};
 use crate::report::Progress;
 use crate::scorers::{ScoreError, ScoreModel, Scorer};
 
-/// The shared services of a process.
+/// Bytes of finished pictures that wait in memory for slower rows before them; beyond it they wait on disk.
+const WAITING_BYTES: usize = 192 << 20;
+
+/// Counts units that have not begun: an engine says how many there are, and a unit that is begun whether others wait for its place.
+#[derive(Debug, Default)]
+pub struct Behind(AtomicUsize);
+
+/// A unit that has not begun; dropping it says that it has, or never will.
+#[derive(Debug)]
+pub struct NotBegun(Arc<Behind>, usize);
+
+impl Behind {
+    /// So many more units that have not begun.
+    pub fn add(self: &Arc<Self>, units: usize) -> NotBegun {
+        self.0.fetch_add(units, Ordering::Relaxed);
+        NotBegun(Arc::clone(self), units)
+    }
+
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for NotBegun {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
+/// The shared services of a job in a process.
 pub struct Services {
     /// The job's output.
     pub storage: Storage,
@@ -29,6 +60,10 @@ pub struct Services {
     pub spill_folder: PathBuf,
     /// Cancelled by the first interrupt.
     pub cancel: CancellationToken,
+    /// What units that fetch hold in memory until it is its turn.
+    pub waiting: Arc<WaitingRows>,
+    /// Units that are this process's to do, and have not begun.
+    pub behind: Arc<Behind>,
     threads: usize,
     fetchers: Mutex<HashMap<String, Arc<Fetcher>>>,
     decoders: Mutex<Option<Arc<DecoderPool>>>,
@@ -45,6 +80,8 @@ impl Services {
             progress,
             spill_folder,
             cancel,
+            waiting: Arc::new(WaitingRows::new(WAITING_BYTES)),
+            behind: Arc::default(),
             threads: threads.max(1),
             fetchers: Mutex::default(),
             decoders: Mutex::default(),

@@ -31,7 +31,7 @@ use = "write"
 "#;
 
 /// A million rows, of which half are kept and half of those give a picture of 640 × 480; all hosts alike.
-const ASSUMED: [&str; 19] = [
+const ASSUMED: [&str; 18] = [
     "--pairs=1e6",
     "--pairs-at=source",
     "--hosts=1e6",
@@ -48,7 +48,6 @@ const ASSUMED: [&str; 19] = [
     "--network-gbps=10",
     "--gpu-utilisation=0.5",
     "--limit-scope=run",
-    "--packing=by-host",
     "--crawl-seed=7",
     "--dedupe-kept=0.5",
     "--wat-candidates=1000",

@@ -10,7 +10,7 @@ use super::args::Common;
 use super::output::{print, say};
 use crate::recipe::{Recipe, nearest};
 use crate::scaling::calibrate::{Calibrator, Settings};
-use crate::scaling::politeness::{CrawlDelay, HostDistribution, LimitScope, Packing};
+use crate::scaling::politeness::{CrawlDelay, HostDistribution, LimitScope};
 use crate::scaling::{Assumptions, Item, Machines, ModelFlops, PairsAt, Rates, Said, plan, stages_of};
 
 /// Flags of `plan`.
@@ -116,9 +116,6 @@ pub struct Assumed {
     /// Where the limits of a host hold: over the whole run, or in each process.
     #[arg(long, value_parser = word::<LimitScope>, value_name = "run|process", help_heading = "Hosts")]
     pub limit_scope: Option<LimitScope>,
-    /// In which order rows are packed into units: as the program does it, or a host's pieces all over the run, which it does not do.
-    #[arg(long, value_parser = word::<Packing>, value_name = "by_host|spread", help_heading = "Hosts")]
-    pub packing: Option<Packing>,
     /// Seed of the simulated crawl.
     #[arg(long, default_value_t = 0, help_heading = "Hosts")]
     pub crawl_seed: u64,
@@ -175,7 +172,6 @@ impl Assumed {
             hosts,
             crawl_delays: delays.unwrap_or(base.crawl_delays),
             limit_scope: self.limit_scope.unwrap_or(base.limit_scope),
-            packing: self.packing.unwrap_or(base.packing),
             seed: self.crawl_seed,
             pairs: base.pairs,
             pairs_at: base.pairs_at,

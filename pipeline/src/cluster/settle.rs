@@ -111,6 +111,7 @@ impl ExecutionPlan for SettleExec {
         let env = Env::new(&context, partition, self.schema(), self.metrics.clone())?;
         let (input, settle) = (Arc::clone(&self.input), self.settle.clone());
         let storage = env.services.storage.clone();
+        let services = Arc::clone(&env.services);
         Ok(env.stream(move |out| async move {
             let sign = StopSign::new(&storage, &settle.stop);
             let mut stop = std::pin::pin!(sign.called());
@@ -120,6 +121,8 @@ impl ExecutionPlan for SettleExec {
                 if known.is_some_and(|marker| marker.config == settle.config) {
                     continue;
                 }
+                // The units of a lane are done one after another: those behind this one wait for its place.
+                let _behind = services.behind.add(units.len() - place - 1);
                 let one = regroup(&input, &[vec![(partition, place)]])?;
                 let mut stream = one.execute(0, Arc::clone(&context))?;
                 let mut failed = None;

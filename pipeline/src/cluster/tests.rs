@@ -29,8 +29,8 @@ use crate::ledger::Intent;
 use crate::miniweb::{MiniWeb, MiniWebConfig};
 use crate::op::write::{InputIdentity, OutputFormat, ShardSpec, Target, VectorFormat};
 use crate::op::{
-    Dedupe, Drops, Extract, Fetch, FetchImages, HOST, HashPictures, KEY, Language, ORDER, Only, Op, Pack, ReadList, ReadShards, Score,
-    Write,
+    Dedupe, Drops, Extract, Fetch, FetchImages, HOST, HashPictures, KEY, Language, ORDER, Only, Op, Pack, ReadList, ReadShards, Scatter,
+    Score, Write,
 };
 use crate::plan::{SessionSettings, StageExec, StageNode, counted, functions, session};
 use crate::recipe::{Recipe, compile};
@@ -93,6 +93,7 @@ fn fetch() -> impl Strategy<Value = Fetch> {
             offline: flag,
             unit_seconds: seconds,
             last_round: !flag,
+            more_units: flag,
             scale_for: Vec::new(),
         },
     )
@@ -175,10 +176,11 @@ fn op() -> impl Strategy<Value = Op> {
         (proptest::collection::vec(word(), 1..4), any::<bool>()).prop_map(|(by, ordered)| Op::Dedupe(Dedupe { by, ordered })),
         (word(), word(), word()).prop_map(|(stage, folder, reason)| Op::Drops(Drops { stage, folder, reason })),
         word().prop_map(|folder| Op::Only(Only { folder })),
-        (1_usize..100_000, proptest::option::of(1_usize..5000), any::<u32>(), 1_usize..12, 1_usize..4096).prop_map(
-            |(unit_rows, host_rows, first_unit, digits, lanes)| Op::Pack(Pack {
+        (1_usize..5000).prop_map(|host_rows| Op::Scatter(Scatter { host_rows })),
+        (1_usize..100_000, any::<bool>(), any::<u32>(), 1_usize..12, 1_usize..64).prop_map(
+            |(unit_rows, by_host, first_unit, digits, lanes)| Op::Pack(Pack {
                 unit_rows,
-                host_rows,
+                by_host,
                 first_unit: first_unit as usize,
                 digits,
                 lanes

@@ -14,6 +14,7 @@ use futures::stream;
 use tokio_util::sync::CancellationToken;
 
 use super::{Engine, Outcome, Spread, UnitFailure, is_fatal, markers_of, planned};
+use crate::op::services_of;
 
 /// Runs partitions as tasks of this process: a bounded number of units at a time, the next one as soon as one ends.
 pub struct LocalEngine {
@@ -42,9 +43,15 @@ impl Engine for LocalEngine {
             Spread::Units(units) => (units.names, units.at_once.max(1)),
             Spread::Shuffle => (Vec::new(), partitions.max(1)),
         };
-        let mut running = stream::iter((0..partitions).map(|partition| {
+        let services = services_of(task.session_config())?;
+        let waiting: Vec<_> = names.iter().map(|_| services.behind.add(1)).collect();
+        let waiting = waiting.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+        let mut running = stream::iter((0..partitions).zip(waiting).map(|(partition, waiting)| {
             let (physical, task) = (Arc::clone(&physical), Arc::clone(&task));
-            async move { (partition, run_partition(physical, task, partition).await) }
+            async move {
+                drop(waiting);
+                (partition, run_partition(physical, task, partition).await)
+            }
         }))
         .buffer_unordered(at_once);
         loop {

@@ -36,7 +36,7 @@ impl Job {
                 PassKind::Fetch(fetch, spec) => format!(
                     "  pack units of {} rows{}; {}; {}",
                     fetch.unit_rows,
-                    fetch.host_rows.map_or(String::new(), |rows| format!(" with at most {rows} of a host")),
+                    fetch.host_rows.map_or(String::new(), |rows| format!(" with up to {rows} of a host together")),
                     Op::Fetch(Box::new(fetch.fetch.clone())).describe(),
                     end(Some(spec))
                 ),

@@ -15,10 +15,11 @@ use super::parts::Turn;
 use super::passes::{FetchPass, Pass, StreamStage};
 use super::rounds;
 use super::running::{Pace, Step};
+use crate::crawl::fetch::PolitenessKey;
 use crate::engine::Spread;
 use crate::ledger::{short_hash, upstream_identity};
 use crate::op::write::{InputIdentity, ShardSpec, Target};
-use crate::op::{HOST, Only, Op, Pack, Write, lanes};
+use crate::op::{HOST, Only, Op, Pack, Scatter, Write, lanes};
 use crate::plan::StageNode;
 use crate::report::{Funnel, ProgressLine};
 
@@ -42,6 +43,7 @@ impl Here<'_> {
         let mut counts = Counts::default();
         let mut all: BTreeMap<String, Marker> = BTreeMap::new();
         let mut round = 0;
+        let mut rows: u64 = upstream.markers.values().map(|marker| marker.counts.kept).sum();
         let base = self.config.clone();
         loop {
             let name = rounds::pass_name(&pass.name, round);
@@ -62,14 +64,13 @@ impl Here<'_> {
                 .as_bytes(),
             );
             let packed = format!("{name}-units");
-            let rows: u64 = if round == 0 {
-                upstream.markers.values().map(|marker| marker.counts.kept).sum()
-            } else {
-                all.values().map(|marker| marker.counts.deferred).sum()
-            };
-            let lanes = if fetch.host_rows.is_some() { lanes(rows, fetch.unit_rows) } else { 1 };
-            let pack = Pack { unit_rows: fetch.unit_rows, host_rows: fetch.host_rows, first_unit, digits: fetch.digits, lanes };
-            self.pack(pass, &packed, &files, &schema, only.take(), pack, &config, &identity).await?;
+            let by_host = fetch.host_rows.is_some();
+            // A lane has a unit that is not full: more lanes than units would be shards of a few rows.
+            let most = usize::try_from(rows / fetch.unit_rows.max(1) as u64).unwrap_or(usize::MAX).max(1);
+            let lanes = if by_host { fetch.lanes.unwrap_or_else(|| lanes(rows, fetch.unit_rows)).min(most) } else { 1 };
+            let pack = Pack { unit_rows: fetch.unit_rows, by_host, first_unit, digits: fetch.digits, lanes };
+            let scatter = fetch.host_rows.map(|host_rows| (Scatter { host_rows }, fetch.fetch.config.politeness_key));
+            self.pack(pass, &packed, &files, &schema, only.take(), (scatter, pack), &config, &identity).await?;
             let work = Marker::read_all(self.storage(), &packed).await?;
             let work: BTreeMap<String, Marker> = work.into_iter().filter(|(unit, _)| unit != "all").collect();
             first_unit += work.len();
@@ -108,6 +109,7 @@ impl Here<'_> {
             if units.is_empty() {
                 break;
             }
+            rows = units.iter().filter_map(|unit| all.get(unit)).map(|marker| marker.counts.deferred).sum();
             files = Vec::with_capacity(units.len());
             for unit in &units {
                 let table = self.table_of(&pass.name, round, unit).await?;
@@ -183,11 +185,11 @@ impl Here<'_> {
         files: &[String],
         schema: &SchemaRef,
         only: Option<String>,
-        pack: Pack,
+        (scatter, pack): (Option<(Scatter, PolitenessKey)>, Pack),
         config: &str,
         identity: &str,
     ) -> Result<(), JobError> {
-        let config = short_hash(format!("{config} {pack:?}").as_bytes());
+        let config = short_hash(format!("{config} {scatter:?} {pack:?}").as_bytes());
         let turn = match self.turn(name, &config, identity).await? {
             Turn::Done => return Ok(()),
             mine => mine,
@@ -204,14 +206,23 @@ impl Here<'_> {
             rows = StageNode::plan(rows, Op::Only(Only { folder })).map_err(fail)?;
         }
         let mut columns: Vec<Expr> = schema.fields().iter().map(|field| ident(field.name().as_str())).collect();
-        if pack.host_rows.is_some() {
-            let host = self.function("host_key").map_err(fail)?;
+        if let Some((_, politeness_key)) = &scatter {
+            // Lanes keep together what limits are counted by.
+            let key = match politeness_key {
+                PolitenessKey::Host => "host_key",
+                PolitenessKey::Domain => "domain_key",
+            };
+            let host = self.function(key).map_err(fail)?;
             columns.push(host.call(vec![ident("url")]).alias(HOST));
         }
         let plan = LogicalPlanBuilder::from(rows)
             .filter(ident(ROW).not_eq(lit(CONTROL_ROW)))
             .and_then(|plan| plan.project(columns))
             .and_then(LogicalPlanBuilder::build)
+            .and_then(|plan| match scatter {
+                Some((scatter, _)) => StageNode::plan(plan, Op::Scatter(scatter)),
+                None => Ok(plan),
+            })
             .and_then(|plan| StageNode::plan(plan, Op::Pack(pack)))
             .and_then(|plan| {
                 let target = Target::Table { folder: format!("_trommel/tables/{name}") };

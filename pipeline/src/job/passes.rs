@@ -77,14 +77,16 @@ pub struct FetchPass {
     pub fetch: Fetch,
     /// Rows of a unit, and so of a full shard.
     pub unit_rows: usize,
-    /// Rows of one host in a unit at most; `None` keeps input order.
+    /// Rows of one host that stay together; `None` keeps input order.
     pub host_rows: Option<usize>,
     /// Digits of a shard's number.
     pub digits: usize,
     /// Rounds for what slow hosts have not given.
     pub rounds: usize,
-    /// Units that run at a time.
+    /// Units that run at a time at most.
     pub units_at_once: usize,
+    /// Lanes of the units; by the number of rows where nothing is said.
+    pub lanes: Option<usize>,
 }
 
 /// One pass.

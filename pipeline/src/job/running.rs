@@ -45,8 +45,12 @@ pub(super) enum Step<'a> {
 }
 
 impl Step<'_> {
-    fn plan(&self, context: &SessionContext, input: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    /// The step on top of a plan; `more` says that other plans of the same pass come after it.
+    fn plan(&self, context: &SessionContext, input: LogicalPlan, more: bool) -> Result<LogicalPlan, DataFusionError> {
         match self {
+            Self::Op(Op::Fetch(fetch)) if more => {
+                StageNode::plan(input, Op::Fetch(Box::new(crate::op::Fetch { more_units: true, ..(**fetch).clone() })))
+            }
             Self::Op(op) => StageNode::plan(input, op.clone()),
             Self::Stage(StreamStage::Language(op)) => StageNode::plan(input, Op::Language(op.clone())),
             Self::Stage(StreamStage::Score(op)) => StageNode::plan(input, Op::Score(op.clone())),
@@ -70,19 +74,19 @@ impl Here<'_> {
         pace: &Pace,
     ) -> Result<SchemaRef, JobError> {
         let fail = |source| self.error(&pass.name, source);
-        let build = |units: &[String]| -> Result<(SessionContext, LogicalPlan, SchemaRef), DataFusionError> {
+        let build = |units: &[String], more: bool| -> Result<(SessionContext, LogicalPlan, SchemaRef), DataFusionError> {
             let files: Vec<String> = units.iter().map(|unit| format!("{folder}/{unit}.parquet")).collect();
             let context = self.context_for(units.len().max(1))?;
             let mut plan = self.scan(&files, schema)?;
             for step in steps {
-                plan = step.plan(&context, plan)?;
+                plan = step.plan(&context, plan, more)?;
             }
             let columns = Arc::clone(plan.schema().inner());
             Ok((context, StageNode::plan(plan, Op::Write(Box::new(write.clone())))?, columns))
         };
         // The columns are known without running anything.
         let probe = ["none".to_owned()];
-        let (_, _, columns) = build(&probe).map_err(fail)?;
+        let (_, _, columns) = build(&probe, false).map_err(fail)?;
         if pending.is_empty() {
             return Ok(columns);
         }
@@ -94,8 +98,9 @@ impl Here<'_> {
         let line = ProgressLine::start(&self.services.progress, &pass.name, pending.len() as u64, self.options.quiet);
         let mut failures = Vec::new();
         let mut done = 0;
-        for units in pending.chunks(UNITS_PER_PLAN) {
-            let (context, plan, _) = build(units).map_err(fail)?;
+        for (number, units) in pending.chunks(UNITS_PER_PLAN).enumerate() {
+            let more = (number + 1) * UNITS_PER_PLAN < pending.len();
+            let (context, plan, _) = build(units, more).map_err(fail)?;
             let spread = Units {
                 pass: write.pass.clone(),
                 config: write.config.clone(),

@@ -29,14 +29,13 @@ use trommel_shards::image::ImageOptions;
 use super::env::{Env, Out, external};
 use super::rows::{UnitRows, control_row, exclude, strings};
 use super::score::pixels_column;
-use crate::crawl::fetch::{FetchConfig, FetchItem, FetchOutcome, UnitBudget};
+use crate::crawl::fetch::{FetchConfig, FetchItem, FetchOutcome, Leave, UnitBudget};
 use crate::hashes::{HashBuilders, PictureHash, fields};
 use crate::scorers::ScoreModel;
 use job::{ImageJob, Row};
 use reorder::Reorder;
+pub use reorder::WaitingRows;
 
-/// Bytes of finished pictures that a unit holds in memory while they wait for slower rows before them.
-const REORDER_BYTES: usize = 96 << 20;
 /// Rows in an output batch.
 const BATCH_ROWS: usize = 128;
 
@@ -57,6 +56,9 @@ pub struct Fetch {
     pub unit_seconds: f64,
     /// In the last round what is left over fails instead.
     pub last_round: bool,
+    /// There are units behind those of this plan.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more_units: bool,
     /// Models that score in the same pass: pictures are scaled for them while they are decoded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scale_for: Vec<ScoreModel>,
@@ -184,7 +186,7 @@ async fn run_unit(op: &Arc<Fetch>, env: &Env, name: &str, batches: Vec<RecordBat
         None => None,
     };
     let job = Arc::new(ImageJob::new(op, &rows, scorers, list)?);
-    let mut reorder = Reorder::new(total, REORDER_BYTES, env.services.spill_folder.clone());
+    let mut reorder = Reorder::new(total, Arc::clone(&env.services.waiting), env.services.spill_folder.clone());
     let mut emitter = Emitter { op, env, rows: &rows, out, next: 0 };
 
     let mut wanted: Vec<FetchItem> = Vec::with_capacity(total);
@@ -201,6 +203,13 @@ async fn run_unit(op: &Arc<Fetch>, env: &Env, name: &str, batches: Vec<RecordBat
     let decoders = env.services.decoders().map_err(external)?;
     let mut decoding = FuturesUnordered::new();
 
+    // Reading archives is work too: a unit has its place before.
+    let fetcher = if op.offline || wanted.is_empty() { None } else { Some(env.services.fetcher(&op.config).map_err(external)?) };
+    let _place = match &fetcher {
+        Some(fetcher) => Some(fetcher.place().await),
+        None => None,
+    };
+
     if !op.archive.is_empty() {
         let services = Arc::clone(&env.services);
         let files = op.archive.clone();
@@ -208,10 +217,15 @@ async fn run_unit(op: &Arc<Fetch>, env: &Env, name: &str, batches: Vec<RecordBat
         wanted = archived::fetch(&archives, wanted, op.offline, &job, &decoders, &mut reorder, &mut emitter).await?;
     }
 
-    if !wanted.is_empty() {
-        let fetcher = env.services.fetcher(&op.config).map_err(external)?;
+    if let Some(fetcher) = fetcher.filter(|_| !wanted.is_empty()) {
+        // The last round is the last chance of slow hosts.
+        let leave = match (op.last_round, op.more_units || env.services.behind.any()) {
+            (true, _) => Leave::Never,
+            (false, true) => Leave::Always,
+            (false, false) => Leave::WhenOthersWait,
+        };
         let (send, mut done) = mpsc::channel(64);
-        let budget = UnitBudget { time: Duration::from_secs_f64(op.unit_seconds), ..UnitBudget::default() };
+        let budget = UnitBudget { time: Duration::from_secs_f64(op.unit_seconds), leave, ..UnitBudget::default() };
         let runner = tokio::spawn({
             let fetcher = Arc::clone(&fetcher);
             async move { fetcher.run_unit(wanted, budget, send).await }

@@ -17,6 +17,7 @@ mod pack;
 mod read_list;
 mod read_shards;
 pub(crate) mod rows;
+mod scatter;
 mod score;
 pub mod write;
 
@@ -32,16 +33,18 @@ pub use dedupe::{Dedupe, KEY, ORDER, dedupe_schema};
 pub use drops::Drops;
 pub use env::Env;
 #[cfg(feature = "cluster")]
-pub(crate) use env::{external, services_of};
+pub(crate) use env::external;
+pub(crate) use env::services_of;
 pub use extract::Extract;
-pub use fetch::{Blocking, Fetch, FetchImages};
+pub use fetch::{Blocking, Fetch, FetchImages, WaitingRows};
 pub use hash::HashPictures;
 pub use language::Language;
 pub use only::Only;
-pub use pack::{HOST, Pack, lanes};
+pub use pack::{MOST_LANES, Pack, lanes};
 pub use read_list::ReadList;
 pub use read_shards::{ReadShards, StoredVectors};
 pub use rows::{UnitRows, control_row, exclude};
+pub use scatter::{HOST, PLACE, Scatter};
 pub use score::{Score, image_vectors_column, pixels_column, text_vectors_column};
 pub use write::Write;
 
@@ -74,6 +77,8 @@ pub enum Op {
     Drops(Drops),
     /// Keeps the rows that a list names.
     Only(Only),
+    /// Gives every piece of a host's rows its place in the run.
+    Scatter(Scatter),
     /// Cuts a list into units of work that hold many hosts.
     Pack(Pack),
     /// Fetches, decodes, judges, resizes and encodes.
@@ -97,6 +102,7 @@ impl Op {
             Self::Dedupe(_) => "Dedupe",
             Self::Drops(_) => "Drops",
             Self::Only(_) => "Only",
+            Self::Scatter(_) => "Scatter",
             Self::Pack(_) => "Pack",
             Self::Fetch(_) => "Fetch",
             Self::Score(_) => "Score",
@@ -115,6 +121,7 @@ impl Op {
             Self::Dedupe(op) => op.describe(),
             Self::Drops(op) => op.describe(),
             Self::Only(op) => op.describe(),
+            Self::Scatter(op) => op.describe(),
             Self::Pack(op) => op.describe(),
             Self::Fetch(op) => op.describe(),
             Self::Score(op) => op.describe(),
@@ -140,6 +147,7 @@ impl Op {
     pub fn need(&self) -> Need {
         match self {
             Self::Dedupe(op) => op.need(),
+            Self::Scatter(_) => Scatter::need(),
             Self::Pack(_) => Need::Single,
             Self::Write(op) if matches!(op.target, write::Target::Lists { .. }) => Need::Single,
             _ => Need::Any,
@@ -149,6 +157,7 @@ impl Op {
     /// The columns that the input must be sorted by, ascending; none for most.
     pub fn ordering(&self) -> Vec<&'static str> {
         match self {
+            Self::Scatter(_) => Scatter::ordering(),
             Self::Pack(op) => op.ordering(),
             Self::Write(op) if matches!(op.target, write::Target::Lists { .. }) => vec![UNIT, ROW],
             _ => vec![],
@@ -167,6 +176,7 @@ impl Op {
             Self::Language(op) => op.output_schema(input),
             Self::Dedupe(op) => op.output_schema(input),
             Self::Drops(_) | Self::Only(_) => Ok(Arc::new(input.clone())),
+            Self::Scatter(_) => Scatter::output_schema(input),
             Self::Pack(op) => op.output_schema(input),
             Self::Fetch(op) => op.output_schema(input),
             Self::Score(op) => op.output_schema(input),
@@ -188,6 +198,7 @@ impl Op {
             Self::Dedupe(op) => op.run(input, env),
             Self::Drops(op) => op.run(input, env),
             Self::Only(op) => op.run(input, env),
+            Self::Scatter(op) => op.run(input, env),
             Self::Pack(op) => op.run(input, env),
             Self::Fetch(op) => op.run(input, env),
             Self::Score(op) => op.run(input, env),

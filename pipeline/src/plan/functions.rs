@@ -12,9 +12,16 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use crate::crawl::fetch::{PolitenessKey, key_of};
+
 /// All of them, for registration.
 pub fn all() -> Vec<ScalarUDF> {
-    vec![ScalarUDF::new_from_impl(RowKey::new()), ScalarUDF::new_from_impl(HostKey::new()), ScalarUDF::new_from_impl(Draw::new())]
+    vec![
+        ScalarUDF::new_from_impl(RowKey::new()),
+        ScalarUDF::new_from_impl(HostKey::new(false)),
+        ScalarUDF::new_from_impl(HostKey::new(true)),
+        ScalarUDF::new_from_impl(Draw::new()),
+    ]
 }
 
 fn text(array: &ArrayRef) -> Result<arrow::array::StringArray> {
@@ -69,21 +76,23 @@ impl ScalarUDFImpl for RowKey {
     }
 }
 
-/// `host_key(url)`: sixteen hexadecimal characters of XXH3-64 over the host. Sorting by it mixes the hosts.
+/// `host_key(url)`: sixteen hexadecimal characters of XXH3-64 over the host. Sorting by it mixes the hosts. `domain_key(url)` is
+/// the same over the host's registrable domain, where that is what limits are counted by.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct HostKey {
     signature: Signature,
+    domain: bool,
 }
 
 impl HostKey {
-    fn new() -> Self {
-        Self { signature: Signature::string(1, Volatility::Immutable) }
+    fn new(domain: bool) -> Self {
+        Self { signature: Signature::string(1, Volatility::Immutable), domain }
     }
 }
 
 impl ScalarUDFImpl for HostKey {
     fn name(&self) -> &str {
-        "host_key"
+        if self.domain { "domain_key" } else { "host_key" }
     }
 
     fn signature(&self) -> &Signature {
@@ -99,7 +108,9 @@ impl ScalarUDFImpl for HostKey {
         let mut keys = StringBuilder::with_capacity(urls.len(), urls.len() * 16);
         for row in 0..urls.len() {
             let url = if urls.is_valid(row) { urls.value(row) } else { "" };
-            keys.append_value(format!("{:016x}", xxh3_64(authority(url).to_ascii_lowercase().as_bytes())));
+            let host = authority(url).to_ascii_lowercase();
+            let key = if self.domain { key_of(&host, PolitenessKey::Domain) } else { &host };
+            keys.append_value(format!("{:016x}", xxh3_64(key.as_bytes())));
         }
         Ok(ColumnarValue::Array(Arc::new(keys.finish())))
     }

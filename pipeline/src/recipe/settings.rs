@@ -311,17 +311,20 @@ pub struct FetchSettings {
     #[arg(long, alias = "unit-rows", default_value_t = 10_000, help_heading = "Units")]
     #[serde(alias = "unit_rows")]
     pub number_sample_per_shard: usize,
-    /// Rows of one host in a unit at most; a twentieth of the unit by default, 0 (and the default with `offline`) keeps input order.
+    /// Rows of a host that stay together; larger hosts lie all over the run in pieces of so many. A two-hundredth of the unit by default, 0 (and the default with `offline`) keeps input order.
     #[arg(long, help_heading = "Units")]
     pub host_rows: Option<usize>,
-    /// Seconds after which what is left of a unit is put off to a later round.
+    /// Lanes that hosts are dealt to: machines share the work by them, and so keep the limits of a host over the whole run. One for eight units by default, 64 at most; up to 1024 can be asked for, and each is a unit of rows in memory while they are packed.
+    #[arg(long, help_heading = "Units")]
+    pub lanes: Option<usize>,
+    /// Seconds after which what is left of a unit is put off to a later round; earlier where little but slow hosts is left, and other units wait.
     #[arg(long, default_value_t = 1800.0, help_heading = "Units")]
     pub unit_seconds: f64,
     /// Rounds in all; what the last one leaves fails.
-    #[arg(long, default_value_t = 3, help_heading = "Units")]
+    #[arg(long, default_value_t = 5, help_heading = "Units")]
     pub rounds: usize,
-    /// Units that are fetched at a time.
-    #[arg(long, default_value_t = 2, help_heading = "Units")]
+    /// Units that are fetched at a time at most; more than two only while requests find the machine half idle.
+    #[arg(long, default_value_t = 16, help_heading = "Units")]
     pub units_at_once: usize,
     /// Digits of a shard's number.
     #[arg(long, default_value_t = 5, help_heading = "Units")]

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::{PlanError, check};
-use super::politeness::{CrawlDelay, HostDistribution, LimitScope, Packing, published_delays};
+use super::politeness::{CrawlDelay, HostDistribution, LimitScope, published_delays};
 
 /// Which rows `--pairs` counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -69,8 +69,6 @@ pub struct Assumptions {
     pub crawl_delays: Vec<CrawlDelay>,
     /// Where the limits of hosts hold.
     pub limit_scope: LimitScope,
-    /// In which order the crawl's rows are packed.
-    pub packing: Packing,
     /// Seed of the simulated crawl.
     pub seed: u64,
 }
@@ -98,7 +96,6 @@ impl Default for Assumptions {
             hosts: HostDistribution::default(),
             crawl_delays: published_delays(),
             limit_scope: LimitScope::default(),
-            packing: Packing::default(),
             seed: 0,
         }
     }

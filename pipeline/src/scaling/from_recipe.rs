@@ -197,7 +197,7 @@ impl Maker<'_> {
         let network = settings.network(self.recipe.network.value.clone(), contact).map_err(|e| RecipeError::new(&stage.place, e))?;
         let unit = settings.number_sample_per_shard;
         let host_rows = match settings.host_rows {
-            None => (unit / 20).max(1),
+            None => (unit / 200).max(1),
             // The order of the input is kept: a unit may be of one host.
             Some(0) => unit,
             Some(rows) => rows,
@@ -208,6 +208,7 @@ impl Maker<'_> {
             concurrency: small(network.concurrency),
             unit_rows: small(unit),
             host_rows: small(host_rows),
+            lanes: small(settings.lanes.unwrap_or(0)),
             unit_seconds: settings.unit_seconds,
             rounds: small(settings.rounds),
             units_at_once: small(settings.units_at_once),
@@ -328,7 +329,7 @@ use = "write"
         assert_eq!((made[2].kind.clone(), made[2].kept), (StageKind::Keep, Some(0.4)));
         let StageKind::Fetch(fetch) = &made[4].kind else { panic!("{:?}", made[4]) };
         let fields = (fetch.image_size, fetch.concurrency, fetch.unit_rows, fetch.host_rows, fetch.policy_requests);
-        assert_eq!(fields, (512, 1024, 1000, 50, 2));
+        assert_eq!(fields, (512, 1024, 1000, 5, 2));
         assert_eq!((fetch.host_delay, fetch.host_concurrency), (0.5, 2));
         let StageKind::Score(score) = &made[5].kind else { panic!("{:?}", made[5]) };
         assert!(score.picture_flops > 0.0 && score.caption_flops > 0.0 && score.stored_numbers > 0);

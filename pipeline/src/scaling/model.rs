@@ -99,6 +99,7 @@ impl Model<'_> {
             units_at_once: fetch.units_at_once,
             unit_rows: fetch.unit_rows,
             host_rows: fetch.host_rows.max(1),
+            lanes: fetch.lanes,
             unit_seconds: fetch.unit_seconds,
             rounds: fetch.rounds,
             host_delay: fetch.host_delay,
@@ -107,7 +108,7 @@ impl Model<'_> {
             policy_requests: fetch.policy_requests,
             crawl_delays: a.crawl_delays.clone(),
             scope: a.limit_scope,
-            packing: a.packing,
+            ..CrawlSettings::default()
         }))
     }
 

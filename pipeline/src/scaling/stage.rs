@@ -60,8 +60,10 @@ pub struct FetchStage {
     pub concurrency: u32,
     /// Rows of a unit, and so of a shard.
     pub unit_rows: u32,
-    /// Rows of a host in a unit at most.
+    /// Rows of a host that stay together.
     pub host_rows: u32,
+    /// Lanes of units; 0 for as many as there are by the number of urls.
+    pub lanes: u32,
     /// Seconds after which a unit starts no request.
     pub unit_seconds: f64,
     /// Rounds.
@@ -83,10 +85,11 @@ impl Default for FetchStage {
             image_size: 256,
             concurrency: 256,
             unit_rows: 10_000,
-            host_rows: 500,
+            host_rows: 50,
+            lanes: 0,
             unit_seconds: 1800.0,
-            rounds: 3,
-            units_at_once: 2,
+            rounds: 5,
+            units_at_once: 16,
             host_delay: 0.1,
             host_concurrency: 2,
             policy_requests: 2,

@@ -124,7 +124,8 @@ fn fetching_takes_the_slowest_of_connections_network_and_cores() {
     // Samples of 20 kB, and a packed row and a row beside the shard for every url.
     let markers = wide.metadata.markers;
     close(wide.bytes_written, 10e9 + 1e6 * 300.0 + markers);
-    assert!((100.0..=104.0).contains(&wide.units), "{}", wide.units);
+    // A hundred, and one that is not full for each of twelve lanes.
+    assert!((100.0..=112.0).contains(&wide.units), "{}", wide.units);
 }
 
 #[test]

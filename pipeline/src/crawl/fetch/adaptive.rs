@@ -80,6 +80,11 @@ impl Adaptive {
         self.limit.load(Ordering::Relaxed)
     }
 
+    /// Requests that could start at once.
+    pub(crate) fn free(&self) -> usize {
+        self.slots.available_permits()
+    }
+
     pub(crate) fn try_ticket(self: &Arc<Self>) -> Option<Ticket> {
         match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(permit) => Some(Ticket { permit: Some(permit), owner: Arc::clone(self) }),

@@ -315,6 +315,19 @@ impl FetchConfig {
     }
 }
 
+/// When a unit may end before its time, because little but slow hosts is left in it: as soon as what its hosts still give in a
+/// second is less than half of what a unit gives on average. The rest is [`Deferred`](super::FetchOutcome::Deferred).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Leave {
+    /// Never.
+    #[default]
+    Never,
+    /// While another unit waits for its [`Place`](super::Place).
+    WhenOthersWait,
+    /// Always: there is other work behind this unit.
+    Always,
+}
+
 /// What one call of [`Fetcher::run_unit`](super::Fetcher::run_unit) may spend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnitBudget {
@@ -323,12 +336,16 @@ pub struct UnitBudget {
     pub time: Duration,
     /// Requests after which none is started (robots.txt, redirects and retries count).
     pub requests: u64,
+    /// Whether it may end earlier.
+    pub leave: Leave,
+    /// How long it stays in any case: its hosts should have given their pieces by then.
+    pub stay: Duration,
 }
 
 impl Default for UnitBudget {
-    /// An hour, and as many requests as there are.
+    /// An hour, all of it, and as many requests as there are.
     fn default() -> Self {
-        Self { time: Duration::from_secs(3600), requests: u64::MAX }
+        Self { time: Duration::from_secs(3600), requests: u64::MAX, leave: Leave::Never, stay: Duration::from_secs(60) }
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     pub(crate) dns_lookups: AtomicU64,
     pub(crate) dns_cache_hits: AtomicU64,
     pub(crate) guard_blocked: AtomicU64,
+    pub(crate) units_left: AtomicU64,
     success: AtomicU64,
     deferred: AtomicU64,
     failed: Mutex<BTreeMap<&'static str, u64>>,
@@ -50,6 +51,8 @@ pub struct MetricsSnapshot {
     pub dns_cache_hits: u64,
     /// URLs, redirects and names that the guard stopped.
     pub guard_blocked: u64,
+    /// Units that ended before their time, because others had more to do.
+    pub units_left: u64,
     /// Outcomes by kind.
     pub success: u64,
     /// Outcomes by kind.
@@ -99,6 +102,7 @@ impl Metrics {
             dns_lookups: get(&self.dns_lookups),
             dns_cache_hits: get(&self.dns_cache_hits),
             guard_blocked: get(&self.guard_blocked),
+            units_left: get(&self.units_left),
             success: get(&self.success),
             deferred: get(&self.deferred),
             failed: self.failed.lock().clone(),

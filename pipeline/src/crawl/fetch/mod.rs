@@ -38,6 +38,7 @@ mod body;
 mod cache;
 mod client;
 mod config;
+mod crew;
 mod decode;
 mod dns;
 pub mod guard;
@@ -60,16 +61,19 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
-pub use config::{FetchConfig, FetchError, PolitenessKey, UnitBudget};
+pub use config::{FetchConfig, FetchError, Leave, PolitenessKey, UnitBudget};
+pub use crew::Place;
 pub use memory::MemoryPermit;
 pub use metrics::MetricsSnapshot;
 pub use optout::page_optout;
 pub use outcome::{CODES, FetchDone, FetchFailure, FetchItem, FetchOutcome, Fetched, OptOut, is_transient};
+pub(crate) use politeness::key_of;
 
 use adaptive::Adaptive;
 use body::Limits;
 use client::Transport;
 use config::secs;
+use crew::Crew;
 use dns::Dns;
 use guard::Guard;
 use memory::Memory;
@@ -87,6 +91,7 @@ pub struct Fetcher {
     hosts: Hosts,
     memory: Memory,
     adaptive: Arc<Adaptive>,
+    crew: Arc<Crew>,
     metrics: Arc<Metrics>,
     limits: Limits,
     backoff: Backoff,
@@ -114,6 +119,7 @@ impl Fetcher {
             hosts: Hosts::new(cfg.host_table_entries, secs(cfg.per_host_delay)),
             memory: Memory::new(&cfg),
             adaptive: Arc::new(Adaptive::new(cfg.min_concurrency, cfg.concurrency)),
+            crew: Arc::default(),
             limits: Limits::new(&cfg),
             backoff: Backoff::new(&cfg),
             agents,
@@ -132,6 +138,12 @@ impl Fetcher {
     /// Call it on a multi-threaded runtime with time and I/O enabled; units may run side by side.
     pub async fn run_unit(self: &Arc<Self>, urls: Vec<FetchItem>, budget: UnitBudget, out: Sender<FetchDone>) {
         Unit::new(self, budget).run(urls, out).await;
+    }
+
+    /// Waits until one more unit may begin beside those that are at work: two always may, more where requests would find the
+    /// machine at most half busy. Hold the place until the unit has ended. Units that run without one are not counted.
+    pub async fn place(&self) -> Place {
+        self.crew.place(|| self.adaptive.free() >= self.adaptive.limit().div_ceil(2)).await
     }
 
     /// The counters of all units so far.

@@ -72,6 +72,11 @@ impl Host {
         }
     }
 
+    /// Seconds between the starts of two requests.
+    pub(crate) fn delay(&self) -> Duration {
+        self.state.lock().delay
+    }
+
     /// Counts trouble and gives its number in a row.
     pub(crate) fn trouble(&self) -> u32 {
         let mut s = self.state.lock();

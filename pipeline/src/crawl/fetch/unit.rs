@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 use tokio::task::{Id, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use url::Url;
 
 use super::Fetcher;
 use super::adaptive::{Feeling, Ticket};
-use super::config::{UnitBudget, secs};
+use super::config::{Leave, UnitBudget, secs};
 use super::metrics::Metrics;
 use super::outcome::{FetchDone, FetchFailure, FetchItem, FetchOutcome};
 use super::politeness::{Host, Slot, Turn, key_of};
@@ -28,12 +28,27 @@ const BUSY_LOOK: Duration = Duration::from_millis(20);
 /// Answers waiting for the receiver above which no request is started.
 const MAX_UNSENT: usize = 256;
 
+/// Between two looks at whether the unit is still worth its place.
+const LOOK: Duration = Duration::from_secs(1);
+/// The share of the usual pace below which a unit leaves. A place is best given to another unit when what this one still
+/// gives falls below the average (the marginal value theorem, Charnov 1976); half of it, because putting off costs a second packing.
+const LEAVE_BELOW: f64 = 0.5;
+
+/// What requests of a look ago count in a host's pace: it is an average over about twenty looks.
+const KEPT: f64 = 0.95;
+/// A unit that machine or line have kept from starting requests does not leave for so long: what its hosts gave then says
+/// nothing about them.
+const LIMITED: Duration = Duration::from_secs(20);
+
 /// One politeness key of this unit.
 struct Queue {
     key: String,
     host: Arc<Host>,
     jobs: VecDeque<Job>,
     running: usize,
+    /// Looks since it was first asked, and the requests that have ended, those of the last looks counting most.
+    looks: Option<u32>,
+    ended: f64,
     /// Whether it is in the ready heap.
     queued: bool,
     connection_failures: u32,
@@ -48,6 +63,7 @@ struct Queue {
 struct Running {
     index: u32,
     host_at: usize,
+    since: Instant,
 }
 
 /// What a step's task brings back.
@@ -66,7 +82,13 @@ enum Wait {
 pub(crate) struct Unit<'a> {
     fetcher: &'a Arc<Fetcher>,
     budget: UnitBudget,
+    started: Instant,
     end: Instant,
+    answers: u64,
+    /// When something else than hosts last kept a request from starting.
+    limited: Option<Instant>,
+    /// Seconds that all requests took together.
+    request_seconds: f64,
     queues: Vec<Queue>,
     by_key: HashMap<String, usize>,
     authorities: HashMap<String, Arc<Authority>>,
@@ -85,10 +107,15 @@ impl<'a> Unit<'a> {
     pub(crate) fn new(fetcher: &'a Arc<Fetcher>, budget: UnitBudget) -> Self {
         // A year is for ever, and keeps the sum inside what an instant can hold.
         let time = budget.time.min(Duration::from_secs(31_557_600));
+        let started = Instant::now();
         Self {
             fetcher,
             budget,
-            end: Instant::now() + time,
+            started,
+            end: started + time,
+            answers: 0,
+            limited: None,
+            request_seconds: 0.0,
             queues: Vec::new(),
             by_key: HashMap::new(),
             authorities: HashMap::new(),
@@ -109,10 +136,14 @@ impl<'a> Unit<'a> {
         for item in items {
             self.accept(item);
         }
+        let crew = Arc::clone(&self.fetcher.crew);
         let grace = secs(self.fetcher.cfg.total_timeout);
         let alarm = tokio::time::sleep_until(self.end);
         tokio::pin!(alarm);
         let (mut alarmed, mut aborted) = (false, false);
+        let mut looks = tokio::time::interval_at(self.started + LOOK, LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = (self.started, 0);
         let mut ticket: Option<Pin<Box<dyn Future<Output = Ticket> + Send>>> = None;
         loop {
             let wait = if self.over { Wait::Events } else { self.start_ready() };
@@ -147,6 +178,19 @@ impl<'a> Unit<'a> {
                     self.spare = Some(got);
                 }
                 () = wait_until(until), if until.is_some() => {}
+                now = looks.tick() => {
+                    let done = (now, self.answers);
+                    crew.report(done.1 - seen.1, done.0.saturating_duration_since(seen.0).as_secs_f64());
+                    seen = done;
+                    for queue in &mut self.queues {
+                        queue.ended *= KEPT;
+                        queue.looks = queue.looks.map(|looks| looks.saturating_add(1));
+                    }
+                    if !self.over && self.should_leave(now) {
+                        Metrics::add(&self.fetcher.metrics.units_left, 1);
+                        self.finish_early();
+                    }
+                }
                 () = &mut alarm, if !aborted => {
                     if alarmed {
                         // What is still running has had the time of a whole URL.
@@ -213,6 +257,8 @@ impl<'a> Unit<'a> {
                     host: self.fetcher.hosts.get(key, Instant::now().into_std()),
                     jobs: VecDeque::new(),
                     running: 0,
+                    looks: None,
+                    ended: 0.0,
                     queued: false,
                     connection_failures: 0,
                     throttles: 0,
@@ -261,6 +307,7 @@ impl<'a> Unit<'a> {
 
     fn answer(&mut self, index: u32, outcome: FetchOutcome) {
         self.fetcher.metrics.outcome(&outcome);
+        self.answers += u64::from(!matches!(outcome, FetchOutcome::Deferred));
         self.unsent.push_back(FetchDone { index, outcome });
     }
 
@@ -284,6 +331,8 @@ impl<'a> Unit<'a> {
                 return Wait::Until(when);
             }
             if self.unsent.len() >= MAX_UNSENT {
+                fetcher.crew.backed_up(now.into_std());
+                self.limited = Some(now);
                 return Wait::Events;
             }
             // What robots.txt forbids needs no turn and no ticket.
@@ -310,6 +359,7 @@ impl<'a> Unit<'a> {
                 continue;
             }
             let Some(ticket) = self.spare.take().or_else(|| fetcher.adaptive.try_ticket()) else {
+                self.limited = Some(now);
                 return Wait::Ticket;
             };
             self.ready.pop();
@@ -320,8 +370,9 @@ impl<'a> Unit<'a> {
                         continue;
                     };
                     queue.running += 1;
+                    queue.looks.get_or_insert(0);
                     let more = queue.running > 1 || !queue.jobs.is_empty();
-                    let meta = Running { index: job.index, host_at: at };
+                    let meta = Running { index: job.index, host_at: at, since: now };
                     let owner = Arc::clone(fetcher);
                     let handle = self.tasks.spawn(async move {
                         let stepped = owner.step(&mut job, &slot, more).await;
@@ -361,7 +412,7 @@ impl<'a> Unit<'a> {
             Ok((id, result)) => (id, Ok(result)),
             Err(error) => (error.id(), Err(error)),
         };
-        let Some(Running { index, host_at }) = self.running.remove(&id) else {
+        let Some(Running { index, host_at, since }) = self.running.remove(&id) else {
             return;
         };
         if let Some(queue) = self.queues.get_mut(host_at) {
@@ -369,6 +420,12 @@ impl<'a> Unit<'a> {
         }
         match result {
             Ok((job, stepped, slot)) => {
+                if stepped.requested {
+                    self.request_seconds += since.elapsed().as_secs_f64();
+                    if let Some(queue) = self.queues.get_mut(host_at) {
+                        queue.ended += 1.0;
+                    }
+                }
                 self.stepped(host_at, job, stepped);
                 drop(slot);
             }
@@ -483,6 +540,43 @@ impl<'a> Unit<'a> {
         for job in rest {
             self.answer(job.index, FetchOutcome::Deferred);
         }
+    }
+
+    /// Whether the place of this unit is worth more to another one.
+    fn should_leave(&self, now: Instant) -> bool {
+        let allowed = match self.budget.leave {
+            Leave::Never => false,
+            Leave::WhenOthersWait => self.fetcher.crew.others_wait(),
+            Leave::Always => true,
+        };
+        let since = |moment: Instant| now.saturating_duration_since(moment);
+        let stayed = since(self.started);
+        let limited = self.limited.is_some_and(|moment| since(moment) < LIMITED.min(self.budget.stay));
+        // Without anything to put off there is nothing to leave.
+        if !allowed || limited || stayed < self.budget.stay || self.queues.iter().all(|queue| queue.jobs.is_empty()) {
+            return false;
+        }
+        let own = self.answers as f64 / stayed.as_secs_f64();
+        self.left_pace() < LEAVE_BELOW * own.max(self.fetcher.crew.usual_pace())
+    }
+
+    /// Urls a second that the hosts with something left give.
+    fn left_pace(&self) -> f64 {
+        let seconds = if self.requests > 0 { self.request_seconds / self.requests as f64 } else { 0.0 };
+        // What its limits allow, with answers as fast as the unit's others.
+        let gap = (seconds / self.fetcher.cfg.per_host_concurrency as f64).max(1e-3);
+        let pace = |queue: &Queue| {
+            let allowed = 1.0 / queue.host.delay().as_secs_f64().max(gap);
+            match queue.looks {
+                // Its answers may be slower, and other units may ask it too.
+                Some(looks) => {
+                    let seconds = LOOK.as_secs_f64() * (1.0 - KEPT.powi(looks.max(1).cast_signed())) / (1.0 - KEPT);
+                    allowed.min((queue.ended + queue.running as f64) / seconds)
+                }
+                None => allowed,
+            }
+        };
+        self.queues.iter().filter(|queue| !queue.jobs.is_empty()).map(pace).sum()
     }
 
     /// Starts nothing more; what runs may end.

@@ -1,9 +1,11 @@
-//! Gives rows back in input order, whatever order they finish in, in bounded memory.
+//! Gives rows back in input order, whatever order they finish in, in memory that is bounded for all units of the process together.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::job::Row;
 
@@ -14,27 +16,50 @@ enum Slot {
     Disk(Row, u64, Vec<usize>),
 }
 
+/// Bytes of finished rows that may wait in the memory of a process.
+#[derive(Debug)]
+pub struct WaitingRows {
+    limit: usize,
+    held: AtomicUsize,
+}
+
+impl WaitingRows {
+    /// A bound on the rows of all units together.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, held: AtomicUsize::new(0) }
+    }
+}
+
 /// The rows of one unit.
 pub(super) struct Reorder {
     slots: VecDeque<Slot>,
     first: usize,
+    /// Bytes of this unit's rows in memory.
     held: usize,
-    limit: usize,
+    waiting: Arc<WaitingRows>,
     folder: PathBuf,
     file: Option<File>,
     end: u64,
 }
 
 impl Reorder {
-    pub(super) fn new(rows: usize, limit: usize, folder: PathBuf) -> Self {
-        Self { slots: std::iter::repeat_with(|| Slot::Waiting).take(rows).collect(), first: 0, held: 0, limit, folder, file: None, end: 0 }
+    pub(super) fn new(rows: usize, waiting: Arc<WaitingRows>, folder: PathBuf) -> Self {
+        Self {
+            slots: std::iter::repeat_with(|| Slot::Waiting).take(rows).collect(),
+            first: 0,
+            held: 0,
+            waiting,
+            folder,
+            file: None,
+            end: 0,
+        }
     }
 
     /// Takes a finished row. Rows at the head stay in memory; others go to the file once the bound is passed.
     pub(super) fn put(&mut self, index: usize, mut row: Row) -> std::io::Result<()> {
         let at = index - self.first;
         let bytes = row.bytes();
-        let slot = if self.held + bytes > self.limit && at > 0 {
+        let slot = if self.waiting.held.load(Ordering::Relaxed) + bytes > self.waiting.limit && at > 0 {
             match row.image.take() {
                 Some(image) => {
                     let pieces: Vec<Vec<u8>> = std::iter::once(image).chain(std::mem::take(&mut row.pixels)).collect();
@@ -46,16 +71,16 @@ impl Reorder {
                     }
                     let lengths: Vec<usize> = pieces.iter().map(Vec::len).collect();
                     self.end += lengths.iter().sum::<usize>() as u64;
-                    self.held += row.bytes();
+                    self.hold(row.bytes());
                     Slot::Disk(row, offset, lengths)
                 }
                 None => {
-                    self.held += bytes;
+                    self.hold(bytes);
                     Slot::Memory(row)
                 }
             }
         } else {
-            self.held += bytes;
+            self.hold(bytes);
             Slot::Memory(row)
         };
         self.slots[at] = slot;
@@ -73,11 +98,11 @@ impl Reorder {
         for _ in 0..count {
             let row = match self.slots.pop_front() {
                 Some(Slot::Memory(row)) => {
-                    self.held -= row.bytes();
+                    self.release(row.bytes());
                     row
                 }
                 Some(Slot::Disk(mut row, offset, lengths)) => {
-                    self.held -= row.bytes();
+                    self.release(row.bytes());
                     let file = self.open()?;
                     file.seek(SeekFrom::Start(offset))?;
                     let mut pieces = Vec::with_capacity(lengths.len());
@@ -99,6 +124,16 @@ impl Reorder {
         Ok(rows)
     }
 
+    fn hold(&mut self, bytes: usize) {
+        self.held += bytes;
+        self.waiting.held.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn release(&mut self, bytes: usize) {
+        self.held -= bytes;
+        self.waiting.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     fn open(&mut self) -> std::io::Result<&mut File> {
         match &mut self.file {
             Some(file) => Ok(file),
@@ -107,6 +142,12 @@ impl Reorder {
                 Ok(slot.insert(tempfile::tempfile_in(&self.folder)?))
             }
         }
+    }
+}
+
+impl Drop for Reorder {
+    fn drop(&mut self) {
+        self.release(self.held);
     }
 }
 
@@ -123,7 +164,8 @@ mod tests {
     #[test]
     fn rows_come_back_in_order_and_most_of_them_wait_on_disk() {
         let dir = tempfile::tempdir().unwrap();
-        let mut reorder = Reorder::new(100, 10_000, dir.path().to_path_buf());
+        let waiting = Arc::new(WaitingRows::new(10_000));
+        let mut reorder = Reorder::new(100, Arc::clone(&waiting), dir.path().to_path_buf());
         for index in (0..100).rev() {
             assert_eq!(reorder.ready(), 0);
             reorder.put(index, row(index)).unwrap();
@@ -134,5 +176,13 @@ mod tests {
             assert_eq!(reorder.take(1).unwrap(), vec![row(index)]);
         }
         assert_eq!(reorder.held, 0);
+        // What another unit holds counts, and a unit that is given up holds nothing.
+        reorder = Reorder::new(2, Arc::clone(&waiting), dir.path().to_path_buf());
+        reorder.put(1, row(1)).unwrap();
+        let mut other = Reorder::new(20, Arc::clone(&waiting), dir.path().to_path_buf());
+        (1..20).for_each(|index| other.put(index, row(index)).unwrap());
+        assert!(waiting.held.load(Ordering::Relaxed) < 20_000 && other.end > 0);
+        drop((reorder, other));
+        assert_eq!(waiting.held.load(Ordering::Relaxed), 0);
     }
 }

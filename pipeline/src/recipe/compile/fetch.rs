@@ -3,7 +3,7 @@
 use super::cutter::{Cutter, OpenFetch};
 use super::identity;
 use crate::job::{FetchPass, Pass, PassKind};
-use crate::op::{Blocking, Fetch, FetchImages, Op};
+use crate::op::{Blocking, Fetch, FetchImages, MOST_LANES, Op};
 use crate::recipe::document::{Placed, StageSettings};
 use crate::recipe::error::RecipeError;
 use crate::recipe::settings::FetchSettings;
@@ -46,10 +46,11 @@ impl Cutter<'_> {
         if settings.number_sample_per_shard == 0 {
             return Err(RecipeError::new(stage.key("number_sample_per_shard"), "a shard has at least one row"));
         }
-        let bounds: [(&str, bool, &str); 4] = [
+        let bounds: [(&str, bool, &str); 5] = [
             ("unit_seconds", settings.unit_seconds.is_finite() && settings.unit_seconds > 0.0, "a number of seconds over 0"),
             ("rounds", settings.rounds > 0, "at least 1"),
             ("units_at_once", settings.units_at_once > 0, "at least 1"),
+            ("lanes", settings.lanes.is_none_or(|lanes| (1..=MOST_LANES).contains(&lanes)), "1 to 1024"),
             ("oom_shard_count", settings.oom_shard_count <= 18, "at most 18 digits"),
         ];
         for (key, holds, wanted) in bounds {
@@ -62,7 +63,7 @@ impl Cutter<'_> {
         let host_rows = match (settings.host_rows, self.shape.compat_img2dataset || settings.offline) {
             (Some(0), _) | (None, true) => None,
             (Some(rows), _) => Some(rows),
-            (None, false) => Some((unit_rows / 20).max(1)),
+            (None, false) => Some((unit_rows / 200).max(1)),
         };
         let blocking = match settings.block_list.is_empty() {
             true => None,
@@ -97,6 +98,7 @@ impl Cutter<'_> {
             offline: settings.offline,
             unit_seconds: settings.unit_seconds,
             last_round: false,
+            more_units: false,
             scale_for: Vec::new(),
         };
         self.close_tables();
@@ -109,7 +111,9 @@ impl Cutter<'_> {
             host_rows,
             digits: settings.oom_shard_count,
             rounds: settings.rounds,
-            units_at_once: settings.units_at_once,
+            // Pictures of archives keep the processors busy: more units would only hold more.
+            units_at_once: if settings.offline { settings.units_at_once.min(2) } else { settings.units_at_once },
+            lanes: settings.lanes,
         };
         self.fetch = Some(OpenFetch { pass });
         self.open = Some(Pass { name: format!("{number}-fetch"), before: Vec::new(), kind: PassKind::Table { shards: None } });

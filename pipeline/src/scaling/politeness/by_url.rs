@@ -1,11 +1,12 @@
 #![allow(clippy::print_stderr, reason = "the figures of a comparison")]
 //! The same crawl url by url, for small cases: what the closed form is held against.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::crawl::{Feed, USUAL_SECONDS};
 use super::hosts::{Shuffled, draw, poisson};
-use super::packer::{Packer, Unit};
-use super::settings::{CrawlSettings, LimitScope};
+use super::packer::Unit;
+use super::settings::{CrawlDelay, CrawlSettings, LimitScope};
 use super::simulate;
 use crate::scaling::politeness::HostDistribution;
 
@@ -31,7 +32,9 @@ enum Turns {
 struct Active {
     number: usize,
     machine: usize,
+    started: f64,
     deadline: f64,
+    rows: usize,
     waiting: Vec<u64>,
     last_answer: f64,
 }
@@ -50,13 +53,16 @@ fn by_url(settings: &CrawlSettings, turns: Turns) -> (Vec<f64>, usize) {
     let service = 1.0 / settings.machine_rate;
     let mut next_start: HashMap<(u64, usize), f64> = HashMap::new();
     loop {
-        let mut units = Vec::new();
-        let mut packer = Packer::new(settings.unit_rows, settings.host_rows);
+        // A lane's units belong to one machine where limits hold over the run.
+        let crews = if settings.scope == LimitScope::Run { settings.machines as usize } else { 1 };
+        let mut queues: Vec<VecDeque<Vec<u64>>> = vec![VecDeque::new(); crews];
+        let mut usual = vec![(0.0, 0.0); crews];
+        let mut feed = Feed::new(settings, counts.iter().map(|(_, count)| count).sum());
         for &(host, count) in &counts {
-            packer.host(host, count, &mut |unit| units.push(unit));
+            feed.host(host, count);
         }
-        packer.finish(&mut |unit| units.push(unit));
-        let mut queue = units.iter().map(rows).collect::<std::collections::VecDeque<_>>();
+        feed.finish(&mut |unit| queues[unit.lane as usize % crews].push_back(rows(&unit)));
+        let last_round = round + 1 == settings.rounds;
         let mut machines_free = vec![now; settings.machines as usize];
         let mut active: Vec<Active> = Vec::new();
         let mut left: Vec<u64> = Vec::new();
@@ -68,10 +74,11 @@ fn by_url(settings: &CrawlSettings, turns: Turns) -> (Vec<f64>, usize) {
                 for machine in 0..settings.machines as usize {
                     let busy = active.iter().filter(|unit| unit.machine == machine).count();
                     if busy < settings.units_at_once as usize
-                        && let Some(waiting) = queue.pop_front()
+                        && let Some(waiting) = queues[machine % crews].pop_front()
                     {
                         number += 1;
-                        active.push(Active { number, machine, deadline: now + settings.unit_seconds, waiting, last_answer: now });
+                        let (rows, deadline) = (waiting.len(), now + settings.unit_seconds);
+                        active.push(Active { number, machine, started: now, deadline, rows, waiting, last_answer: now });
                     }
                 }
             }
@@ -83,7 +90,23 @@ fn by_url(settings: &CrawlSettings, turns: Turns) -> (Vec<f64>, usize) {
                 active.rotate_left(by);
             }
             for unit in &mut active {
+                let stays_until = unit.started + settings.stay_seconds;
+                if !unit.waiting.is_empty() && settings.leave_below > 0.0 && !last_round && !queues[unit.machine % crews].is_empty() {
+                    if now < stays_until {
+                        next = next.min(stays_until);
+                    } else {
+                        let hosts: HashSet<u64> = unit.waiting.iter().copied().collect();
+                        let pace: f64 = hosts.iter().map(|host| 1.0 / settings.gap(draw(settings.seed, *host, 1))).sum();
+                        let own = (unit.rows - unit.waiting.len()) as f64 / (now - unit.started).max(1.0);
+                        let (done, seconds) = usual[unit.machine % crews];
+                        if pace < settings.leave_below * own.max(if seconds > 0.0 { done / seconds } else { 0.0 }) {
+                            unit.rows -= unit.waiting.len();
+                            left.append(&mut unit.waiting);
+                        }
+                    }
+                }
                 if now >= unit.deadline {
+                    unit.rows -= unit.waiting.len();
                     left.append(&mut unit.waiting);
                 }
                 let mut at = 0;
@@ -117,11 +140,17 @@ fn by_url(settings: &CrawlSettings, turns: Turns) -> (Vec<f64>, usize) {
                 }
             }
             let before = active.len();
+            for unit in active.iter().filter(|unit| unit.waiting.is_empty() && unit.last_answer <= now) {
+                let usual = &mut usual[unit.machine % crews];
+                let kept = ((unit.started - now) / USUAL_SECONDS).exp();
+                *usual = (usual.0 * kept + unit.rows as f64, usual.1 * kept + now - unit.started);
+            }
             active.retain(|unit| !unit.waiting.is_empty() || unit.last_answer > now);
-            if active.len() < before && !queue.is_empty() {
+            let waits = queues.iter().any(|queue| !queue.is_empty());
+            if active.len() < before && waits {
                 continue;
             }
-            if active.is_empty() && queue.is_empty() {
+            if active.is_empty() && !waits {
                 break;
             }
             now = next.max(now);
@@ -149,7 +178,11 @@ fn small(hosts: u64, urls: u64, seed: u64) -> CrawlSettings {
         machine_rate: 20.0,
         unit_rows: 200,
         host_rows: 10,
+        lanes: 6,
+        units_at_once: 2,
         unit_seconds: 120.0,
+        leave_below: 0.0,
+        rounds: 3,
         answer_seconds: 0.2,
         policy_requests: 0,
         ..CrawlSettings::default()
@@ -199,6 +232,18 @@ fn closed_form_and_urls_agree_on_what_rounds_leave_out() {
     let settings = |seed| CrawlSettings { host_delay: 2.0, ..small(300, 6000, seed) };
     agree(settings, Turns::Oldest, 0.1, 0.03);
     agree(settings, Turns::Shared, 0.25, 0.03);
+}
+
+#[test]
+fn closed_form_and_urls_agree_where_units_leave_their_slow_hosts() {
+    let settings = |seed| CrawlSettings {
+        leave_below: 0.5,
+        stay_seconds: 10.0,
+        crawl_delays: vec![CrawlDelay { share: 0.1, seconds: 10.0 }],
+        ..small(2000, 6000, seed)
+    };
+    agree(settings, Turns::Oldest, 0.3, 0.03);
+    agree(settings, Turns::Shared, 0.35, 0.03);
 }
 
 #[test]

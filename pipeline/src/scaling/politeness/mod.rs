@@ -16,4 +16,4 @@ mod by_url;
 
 pub use crawl::{Crawl, Limit, QUANTILES, Quantile, Round, simulate};
 pub use hosts::HostDistribution;
-pub use settings::{CrawlDelay, CrawlSettings, LimitScope, Packing, published_delays};
+pub use settings::{CrawlDelay, CrawlSettings, LimitScope, published_delays};

@@ -1,8 +1,5 @@
 //! Packing of hosts into units, as the program's own packing does it, with counts in place of rows.
 
-/// Units that are being filled at a time, as in the program.
-const OPEN_UNITS: usize = 16;
-
 /// Rows of one host in a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Piece {
@@ -19,86 +16,49 @@ pub(crate) struct Piece {
 pub(crate) struct Unit {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) rows: u32,
+    /// All rows of a host are in units of one lane.
+    pub(crate) lane: u32,
 }
 
-impl Unit {
-    fn push(&mut self, piece: Piece) {
-        self.rows += piece.rows;
-        self.pieces.push(piece);
-    }
-}
-
-/// Takes hosts in the order of their hash, gives units in the order of their numbers.
+/// Takes pieces in the order of their places, gives units in the order of their numbers.
 #[derive(Debug)]
 pub(crate) struct Packer {
     unit_rows: u32,
-    host_rows: u32,
-    open: Vec<Unit>,
+    /// The unit of each lane that is being filled.
+    lanes: Vec<Unit>,
 }
 
 impl Packer {
-    /// `host_rows` is cut to `unit_rows`; both are at least 1.
-    pub(crate) fn new(unit_rows: u32, host_rows: u32) -> Self {
-        let unit_rows = unit_rows.max(1);
-        Self { unit_rows, host_rows: host_rows.clamp(1, unit_rows), open: Vec::new() }
+    /// Both are at least 1.
+    pub(crate) fn new(unit_rows: u32, lanes: u32) -> Self {
+        let lanes = (0..lanes.max(1)).map(|lane| Unit { lane, ..Unit::default() }).collect();
+        Self { unit_rows: unit_rows.max(1), lanes }
     }
 
-    /// Packs all rows of one host.
-    pub(crate) fn host(&mut self, host: u64, rows: u64, emit: &mut impl FnMut(Unit)) {
-        for piece in self.pieces(host, rows) {
-            self.place(piece, emit);
-        }
-    }
-
-    /// A host's rows in pieces.
-    pub(crate) fn pieces(&self, host: u64, rows: u64) -> impl Iterator<Item = Piece> + use<> {
-        let most = u64::from(self.host_rows);
+    /// A host's rows in pieces of at most `most`, which is at least 1.
+    pub(crate) fn pieces(host: u64, rows: u64, most: u32) -> impl Iterator<Item = Piece> {
+        let most = u64::from(most.max(1));
         (0..rows.div_ceil(most)).map(move |piece| Piece { host, rows: most.min(rows - piece * most) as u32, shared: rows > most })
     }
 
-    /// Packs one piece.
-    pub(crate) fn place(&mut self, piece: Piece, emit: &mut impl FnMut(Unit)) {
-        let room = self.unit_rows - piece.rows;
-        let fits = |unit: &Unit| unit.rows <= room;
-        let holds = |unit: &Unit| unit.pieces.last().is_some_and(|last| last.host == piece.host);
-        let index = match self.open.iter().position(|unit| fits(unit) && !holds(unit)) {
-            Some(index) => index,
-            None if self.open.len() < OPEN_UNITS => {
-                self.open.push(Unit::default());
-                self.open.len() - 1
+    /// Packs one piece. What a unit has no room for goes to the next of its lane.
+    pub(crate) fn place(&mut self, mut piece: Piece, lane: u32, emit: &mut impl FnMut(Unit)) {
+        let unit = &mut self.lanes[lane as usize];
+        while piece.rows > 0 {
+            let taken = piece.rows.min(self.unit_rows - unit.rows);
+            piece.shared |= taken < piece.rows;
+            unit.rows += taken;
+            unit.pieces.push(Piece { rows: taken, ..piece });
+            piece.rows -= taken;
+            if unit.rows == self.unit_rows {
+                emit(std::mem::replace(unit, Unit { lane, ..Unit::default() }));
             }
-            None => {
-                let room = self.open.iter().enumerate().filter(|(_, unit)| fits(unit));
-                match room.min_by_key(|(index, unit)| (unit.rows, *index)) {
-                    Some((index, _)) => index,
-                    None => {
-                        let fullest = (0..self.open.len()).max_by_key(|&index| (self.open[index].rows, usize::MAX - index)).unwrap_or(0);
-                        emit(self.open.remove(fullest));
-                        self.open.push(Unit::default());
-                        self.open.len() - 1
-                    }
-                }
-            }
-        };
-        self.open[index].push(piece);
-        if self.open[index].rows == self.unit_rows {
-            emit(self.open.remove(index));
         }
     }
 
-    /// Gives what is left, joined first fit.
+    /// Gives what is left.
     pub(crate) fn finish(self, emit: &mut impl FnMut(Unit)) {
-        let mut joined: Vec<Unit> = Vec::new();
-        for unit in self.open {
-            match joined.iter_mut().find(|held| held.rows + unit.rows <= self.unit_rows) {
-                Some(held) => {
-                    held.rows += unit.rows;
-                    held.pieces.extend(unit.pieces);
-                }
-                None => joined.push(unit),
-            }
-        }
-        joined.into_iter().for_each(emit);
+        self.lanes.into_iter().filter(|unit| unit.rows > 0).for_each(emit);
     }
 }
 
@@ -106,41 +66,38 @@ impl Packer {
 mod tests {
     use super::*;
 
-    fn pack(unit_rows: u32, host_rows: u32, hosts: &[u64]) -> Vec<Vec<(u64, u32)>> {
+    #[test]
+    fn a_host_is_cut_into_pieces_and_what_does_not_fit_goes_on_in_the_next_unit() {
         let mut units = Vec::new();
-        let mut packer = Packer::new(unit_rows, host_rows);
-        let mut emit = |unit: Unit| {
-            assert_eq!(unit.rows, unit.pieces.iter().map(|piece| piece.rows).sum::<u32>());
-            units.push(unit.pieces.iter().map(|piece| (piece.host, piece.rows)).collect());
-        };
-        for (host, &rows) in (1..).zip(hosts) {
-            packer.host(host, rows, &mut emit);
+        let mut packer = Packer::new(10, 1);
+        for host in [1, 2] {
+            for piece in Packer::pieces(host, 9, 4) {
+                packer.place(piece, 0, &mut |unit| units.push(unit));
+            }
         }
-        packer.finish(&mut emit);
-        units
+        packer.finish(&mut |unit| units.push(unit));
+        let held: Vec<Vec<(u64, u32)>> = units.iter().map(|unit| unit.pieces.iter().map(|p| (p.host, p.rows)).collect()).collect();
+        assert_eq!(held, [vec![(1, 4), (1, 4), (1, 1), (2, 1)], vec![(2, 3), (2, 4), (2, 1)]]);
+        assert!(units.iter().flat_map(|unit| &unit.pieces).all(|piece| piece.shared));
     }
 
     #[test]
-    fn a_hosts_pieces_go_to_different_units_as_long_as_there_is_room() {
-        // Five pieces of 2, and five other hosts of 2: five units of 10 are opened, then filled from the first on and joined.
-        let units = pack(10, 2, &[10, 2, 2, 2, 2, 2]);
-        assert_eq!(units[0], [(1, 2), (2, 2), (3, 2), (4, 2), (5, 2)]);
-        assert_eq!(units[1..].concat(), [(1, 2), (6, 2), (1, 2), (1, 2), (1, 2)]);
-    }
-
-    #[test]
-    fn a_host_without_others_fills_units_alone() {
-        // 2,000 rows of one host in units of 100: twenty units' worth, cut into one more by joining first fit.
-        let units = pack(100, 5, &[2000]);
-        assert_eq!(units.len(), 21);
-        assert!(units.iter().flatten().all(|&(host, _)| host == 1));
-    }
-
-    #[test]
-    fn no_row_is_lost_whatever_the_hosts() {
+    fn lanes_fill_apart_and_no_row_is_lost() {
         let hosts: Vec<u64> = (1..400_u64).map(|r| 3000 / r + 1).collect();
-        let units = pack(100, 5, &hosts);
-        assert_eq!(units.iter().flatten().map(|&(_, rows)| u64::from(rows)).sum::<u64>(), hosts.iter().sum::<u64>());
-        assert!(units.iter().all(|unit| unit.iter().map(|piece| piece.1).sum::<u32>() <= 100));
+        let mut units = Vec::new();
+        let mut packer = Packer::new(100, 3);
+        for (host, &rows) in (1..).zip(&hosts) {
+            for piece in Packer::pieces(host, rows, 5) {
+                packer.place(piece, (host % 3) as u32, &mut |unit: Unit| units.push(unit));
+            }
+        }
+        packer.finish(&mut |unit| units.push(unit));
+        assert_eq!(units.iter().flat_map(|unit| &unit.pieces).map(|piece| u64::from(piece.rows)).sum::<u64>(), hosts.iter().sum::<u64>());
+        for unit in &units {
+            assert_eq!(unit.rows, unit.pieces.iter().map(|piece| piece.rows).sum::<u32>());
+            assert!(unit.rows <= 100 && unit.pieces.iter().all(|piece| piece.host % 3 == u64::from(unit.lane)));
+            // A host that a unit shares with no other has all its rows there.
+            assert!(unit.pieces.iter().all(|piece| piece.shared || u64::from(piece.rows) == hosts[piece.host as usize - 1]));
+        }
     }
 }

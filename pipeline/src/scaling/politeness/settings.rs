@@ -16,18 +16,6 @@ pub enum LimitScope {
     Process,
 }
 
-/// In which order hosts' rows are packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Packing {
-    /// Host after host by a hash of the host, as the program does it: the units of a large host follow each other.
-    #[default]
-    ByHost,
-    /// Piece after piece by a hash of host and piece: the units of a large host lie all over the run. The program does not do this;
-    /// it is here to show what it would be worth.
-    Spread,
-}
-
 /// Hosts whose robots.txt asks for a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,10 +45,17 @@ pub struct CrawlSettings {
     pub units_at_once: u32,
     /// Rows of a unit.
     pub unit_rows: u32,
-    /// Rows of one host in a unit, as long as there are other hosts.
+    /// Rows of one host that stay together; larger hosts lie all over the run in pieces of so many.
     pub host_rows: u32,
+    /// Lanes of units; each is worked on by one machine. 0: as many as the program makes for so many urls.
+    pub lanes: u32,
     /// Seconds after which a unit starts no request; what is left is put off to the next round.
     pub unit_seconds: f64,
+    /// A unit leaves before its time when what its hosts still give falls below so much of what units usually give, 0 (never)
+    /// to 1; in no case in the last round, or when no other unit waits.
+    pub leave_below: f64,
+    /// Seconds that a unit stays at least.
+    pub stay_seconds: f64,
     /// Rounds in all; what the last one does not start is left out.
     pub rounds: u32,
     /// Seconds between the starts of two requests to a host.
@@ -75,8 +70,6 @@ pub struct CrawlSettings {
     pub crawl_delays: Vec<CrawlDelay>,
     /// Where the limits hold.
     pub scope: LimitScope,
-    /// In which order rows are packed.
-    pub packing: Packing,
 }
 
 impl Default for CrawlSettings {
@@ -87,18 +80,20 @@ impl Default for CrawlSettings {
             seed: 0,
             machines: 10,
             machine_rate: 337.0,
-            units_at_once: 2,
+            units_at_once: 16,
             unit_rows: 10_000,
-            host_rows: 500,
+            host_rows: 50,
+            lanes: 0,
             unit_seconds: 1800.0,
-            rounds: 3,
+            leave_below: 0.5,
+            stay_seconds: 60.0,
+            rounds: 5,
             host_delay: 0.1,
             host_concurrency: 2,
             answer_seconds: 0.76,
             policy_requests: 2,
             crawl_delays: published_delays(),
             scope: LimitScope::Run,
-            packing: Packing::ByHost,
         }
     }
 }
@@ -131,6 +126,9 @@ impl CrawlSettings {
         }
         check("machine_rate", self.machine_rate, self.machine_rate > 0.0, "urls a second, over 0")?;
         check("unit_seconds", self.unit_seconds, self.unit_seconds > 0.0, "seconds, over 0")?;
+        check("lanes", f64::from(self.lanes), self.lanes <= 1 << 16, "at most 65,536; 0 for the program's own number")?;
+        check("leave_below", self.leave_below, (0.0..=1.0).contains(&self.leave_below), "0 to 1")?;
+        check("stay_seconds", self.stay_seconds, self.stay_seconds >= 0.0, "seconds, not negative")?;
         check("host_delay", self.host_delay, self.host_delay >= 0.0, "seconds, not negative")?;
         check("answer_seconds", self.answer_seconds, self.answer_seconds > 0.0, "seconds, over 0")?;
         let mut sum = 0.0;

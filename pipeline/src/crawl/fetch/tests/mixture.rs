@@ -63,7 +63,7 @@ proptest! {
                 None if *kind == KINDS.len() => "http://[not a url".to_owned(),
                 None => format!("http://192.168.0.{host}/"),
             }).collect();
-            let budget = UnitBudget { time: Duration::from_millis(budget_ms), requests };
+            let budget = UnitBudget { time: Duration::from_millis(budget_ms), requests, ..UnitBudget::default() };
             // Fails by itself where an answer is missing or comes twice.
             let outcomes = fetch_within(&fetcher, &urls, budget).await;
             let metrics = fetcher.metrics();

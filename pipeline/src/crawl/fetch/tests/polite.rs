@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::super::{FetchConfig, FetchDone, FetchItem, FetchOutcome, Fetcher, UnitBudget};
+use super::super::{FetchConfig, FetchDone, FetchItem, FetchOutcome, Fetcher, Leave, UnitBudget};
 use super::server::{Do, IMAGE, Seen, Server, code, fetch, fetch_within, quick, raw, reply};
 
 fn calm() -> FetchConfig {
@@ -298,6 +298,44 @@ async fn what_the_budget_does_not_reach_is_deferred() {
     let capped = Fetcher::new(FetchConfig { max_urls_per_host_per_unit: 2, ..calm() }).unwrap();
     let outcomes = fetch(&capped, &(0..5).map(|i| server.url("h", &format!("/{i}"))).collect::<Vec<_>>()).await;
     assert_eq!(codes(&outcomes), ["ok", "ok", "deferred", "deferred", "deferred"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unit_leaves_its_slow_hosts_where_other_work_waits() {
+    let server = Server::start(|seen| {
+        let mut todo = vec![];
+        if seen.host.starts_with("slow") {
+            todo.push(Do::Wait(Duration::from_millis(500)));
+        }
+        todo.extend(image());
+        todo
+    })
+    .await;
+    let config = FetchConfig { per_host_concurrency: 1, ..calm() };
+    // Twenty urls of a host that gives two a second, and two hundred of a hundred quick ones.
+    let urls: Vec<String> =
+        (0..220).map(|i| server.url(&if i < 20 { "slow".to_owned() } else { format!("h{}", i % 100) }, &format!("/{i}"))).collect();
+    let short = UnitBudget { time: Duration::from_secs(3), stay: Duration::from_secs(1), ..UnitBudget::default() };
+    let leaving = UnitBudget { time: Duration::from_secs(60), leave: Leave::Always, ..short };
+    let fetcher = Fetcher::new(config.clone()).unwrap();
+    let outcomes = fetch_within(&fetcher, &urls, leaving).await;
+    assert!(outcomes[20..].iter().all(|o| code(o) == "ok"), "{:?}", codes(&outcomes));
+    let given = outcomes[..20].iter().filter(|o| code(o) == "ok").count();
+    assert!((1..15).contains(&given) && outcomes[..20].iter().all(|o| ["ok", "deferred"].contains(&code(o))), "{:?}", codes(&outcomes));
+    assert_eq!(fetcher.metrics().units_left, 1);
+    // Alone it stays until its time is over.
+    let fetcher = Fetcher::new(config.clone()).unwrap();
+    let outcomes = fetch_within(&fetcher, &urls, UnitBudget { leave: Leave::WhenOthersWait, ..short }).await;
+    assert_eq!((fetcher.metrics().units_left, outcomes.iter().filter(|o| code(o) == "ok").count() > 200), (0, true));
+    // Two places are held; a third unit that waits makes this one leave.
+    let fetcher = Fetcher::new(config).unwrap();
+    fetcher.crew.backed_up(std::time::Instant::now() + Duration::from_secs(3600));
+    let _places = (fetcher.place().await, fetcher.place().await);
+    let ((), outcomes) = tokio::join!(
+        async { drop(tokio::time::timeout(Duration::from_secs(20), fetcher.place()).await) },
+        fetch_within(&fetcher, &urls[15..], UnitBudget { time: Duration::from_secs(60), leave: Leave::WhenOthersWait, ..short })
+    );
+    assert_eq!((fetcher.metrics().units_left, outcomes.len()), (1, 205));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
