@@ -271,7 +271,7 @@ impl Model<'_> {
         self.units(stage, self.source_units(here), 4.0, cost)
     }
 
-    /// Fetching: rows are sorted by host and packed, `R · b(table)` read, shuffled and written, and read again; every url costs
+    /// Fetching: rows are sorted by host and packed, `R · b(table)` read, shuffled twice, written, and read again; every url costs
     /// `1 / r(urls)`, every picture its CPU seconds besides; requests are `R · (1 + extra)` and those for rules; `K` pictures come and
     /// are stored. Wall time is the simulated crawl, in which a machine's rate is the least of what its connections, its network and
     /// its cores allow.
@@ -280,7 +280,8 @@ impl Model<'_> {
         let row = self.rates.need(&stage.name, Item::TableRowBytes)?;
         let pictures = here.rows_out;
         cost.bytes_read = 2.0 * here.rows_in * row;
-        cost.shuffle_bytes = here.rows_in * row;
+        // To those who cut hosts into pieces, and to the one who packs them.
+        cost.shuffle_bytes = 2.0 * here.rows_in * row;
         cost.bytes_downloaded = pictures * a.picture_bytes;
         cost.bytes_written = pictures * self.sample_bytes()?;
         cost.metadata.tables = here.rows_in * (row + self.rates.need(&stage.name, Item::ShardRowBytes)?);
